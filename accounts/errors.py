@@ -1,6 +1,15 @@
 """What can go wrong with accounts, and with who calls."""
 
-from core.errors import AlreadyExists, Conflict, DomainError, InvalidInput, NotAllowed, NotAuthenticated
+from core.errors import (
+    MOST_DELETED_ALONG,
+    AlreadyExists,
+    Conflict,
+    DomainError,
+    InvalidInput,
+    NotAllowed,
+    NotAuthenticated,
+    TooMuchToDelete,
+)
 
 
 def challenge(reason: str) -> str:
@@ -226,3 +235,15 @@ class CustomerErased(Conflict):
 
     def __init__(self) -> None:
         super().__init__(self.text)
+
+
+class LegalEntityTooLarge(TooMuchToDelete):
+    """More rows refer to the legal entity and its subsidiaries than are deleted along at once."""
+
+    def __init__(self, external_id: str) -> None:
+        super().__init__(
+            f"The legal entity {external_id} and its subsidiaries have more than {MOST_DELETED_ALONG:,}"
+            " contacts and segment assignments. Remove some of them first, by an import with mode delete,"
+            " which commits them part by part. Nothing was deleted.",
+            resource_id=external_id,
+        )

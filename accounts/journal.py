@@ -1,19 +1,18 @@
 """What the journal records of tenants, customers, companies, sites and staff."""
 
-from typing import Any
-
 from django.contrib.auth.models import Group
 from django.utils.translation import gettext
 
 from accounts.models import ContactAssignment, Customer, LegalEntity, Site, User
 from core.journal.declarations import RecordedDocument, record
+from core.journal.models import Change
 from core.tenancy.models import Tenant
 
 OF_USER = "(SELECT staff.tenant_id FROM accounts_user AS staff WHERE staff.id = it.user_id)"
 NO_TENANT = "NULL::bigint"
 
 
-def staff_in_words(change: Any) -> str:
+def staff_in_words(change: Change) -> str:
     """Say that somebody logged out; empty for all other changes."""
     return gettext("logged out") if set(change.after or ()) == {"last_logout"} else ""
 

@@ -67,7 +67,9 @@ READER = """
 import os, sys, time, django
 django.setup()
 from datetime import UTC, datetime
+from config.server.background import LESS_URGENT
 from events.feed.reader import read_feeds
+os.nice(LESS_URGENT)
 print("ready", flush=True)
 while os.getppid() == int(sys.argv[1]):
     if not read_feeds(datetime.now(UTC)):

@@ -2,16 +2,20 @@
 
 `python -m bench.journal [--rows N]`. Exit status 1 when a target is missed. The requests run in this process,
 on an empty database of their own. Compared is the time on the processor of this process and of its
-connection's backend, as Linux counts it: others on the machine do not change that much.
+connection's backend, as Linux counts it: others on the machine do not change that much. With `--served` the
+requests go to a web server over HTTP, one at a time, and the clock decides, as for a caller: that counts the
+server's part and the wait until the commit is on disk, and needs a machine with nothing else to do.
 """
 
 import argparse
+import http.client
+import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -34,6 +38,8 @@ from accounts.identity.scopes import SERVICE_SCOPES  # noqa: E402
 from accounts.identity.tokens import issue_access_token  # noqa: E402
 from accounts.models import Customer, Site  # noqa: E402
 from bench.dataset.building import create_database, drop_database  # noqa: E402
+from bench.load import HOST  # noqa: E402
+from bench.server import Server  # noqa: E402
 from core.tenancy.callers import CallerKind  # noqa: E402
 from core.tenancy.models import Tenant  # noqa: E402
 
@@ -71,9 +77,9 @@ class Case:
 
 
 class Api:
-    """Sends requests with a token of all scopes, in this process."""
+    """Sends requests with a token of all scopes: in this process, or to a web server over one connection."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, server: Server | None = None) -> None:
         client, _ = ApiClient.objects.get_or_create(tenant=tenant, client_id="bench", defaults={"scopes": []})
         token = issue_access_token(
             tenant=tenant,
@@ -83,9 +89,18 @@ class Api:
             at=datetime.now(UTC),
             lifetime=86_400,
         )
+        self.headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self.client = Client(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST="127.0.0.1")
+        self.connection = server and http.client.HTTPConnection(HOST, server.port)
 
     def send(self, method: str, path: str, body: Any) -> None:
+        if self.connection:
+            self.connection.request(method.upper(), path, json.dumps(body), self.headers)
+            response = self.connection.getresponse()
+            content = response.read()
+            if response.status >= 300:
+                raise RuntimeError(f"{method} {path}: {response.status} {content[:500]!r}")
+            return
         answer = getattr(self.client, method)(path, data=body, content_type="application/json")
         if answer.status_code >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.content[:500]!r}")
@@ -107,24 +122,24 @@ def triggers(*, on: bool) -> Iterator[None]:
     yield
 
 
-def seconds(case: Case, *, on: bool) -> float:
+def seconds(case: Case, now: Callable[[], float], *, on: bool) -> float:
     """Return what one run of the case takes in one half of a round."""
     case.prepare()
     with triggers(on=on):
         for _ in range(case.warm_up):
             case.run(next(numbers))
-        began = on_processor()
+        began = now()
         for _ in range(case.repeats):
             case.run(next(numbers))
-        return (on_processor() - began) / case.repeats
+        return (now() - began) / case.repeats
 
 
-def measure(case: Case) -> tuple[float, float, float]:
+def measure(case: Case, now: Callable[[], float]) -> tuple[float, float, float]:
     """Return the milliseconds without and with triggers, medians of all rounds, and their ratio."""
     taken: dict[bool, list[float]] = {True: [], False: []}
     for number in range(case.rounds):
         for on in (number % 2 == 0, number % 2 == 1):
-            taken[on].append(seconds(case, on=on))
+            taken[on].append(seconds(case, now, on=on))
     bare, recorded = median(taken[False]), median(taken[True])
     return 1e3 * bare, 1e3 * recorded, recorded / bare
 
@@ -223,6 +238,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.journal", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the imported file (1000000)")
     parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name holds TEXT")
+    parser.add_argument("--served", action="store_true", help="over HTTP and by the clock; no import")
     options = parser.parse_args()
     create_database()
     missed = False
@@ -230,15 +246,17 @@ def main() -> int:
         call_command("migrate", interactive=False, verbosity=0)
         tenant = make_shop()
         make_customers(tenant, CUSTOMERS)
-        with tempfile.TemporaryDirectory() as folder:
-            cases = requests(Api(tenant))
-            for case in [*cases, None]:
+        now = time.perf_counter if options.served else on_processor
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+            server = stack.enter_context(Server(Path(folder))) if options.served else None
+            cases = requests(Api(tenant, server))
+            for case in cases if server else [*cases, None]:
                 if case is None:
                     make_customers(tenant, options.rows // SEGMENTS + 1)
                     case = importing(Path(folder) / "members.csv", options.rows)
                 if options.only not in case.name:
                     continue
-                bare, recorded, ratio = measure(case)
+                bare, recorded, ratio = measure(case, now)
                 verdict = "" if ratio <= case.most else "  missed"
                 missed = missed or bool(verdict)
                 figures = f"{bare:>10.2f} ms{recorded:>10.2f} ms{ratio:>7.3f}"

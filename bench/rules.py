@@ -167,6 +167,8 @@ def previews(tenant: Tenant) -> list[tuple[str, float, float]]:
 
 EVALUATOR = """
 import os
+from config.server.background import LESS_URGENT
+os.nice(LESS_URGENT)
 os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="rules")
 import django
 django.setup()
@@ -219,6 +221,8 @@ def seconds_of_reads(api: Api) -> float:
 
 WORKER = """
 import os
+from config.server.background import LESS_URGENT
+os.nice(LESS_URGENT)
 os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="rules")
 import django
 django.setup()

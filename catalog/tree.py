@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, OuterRef
 from psycopg.types.json import Jsonb
 
 from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
 from catalog.errors import CategoriesTooLarge, CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
-from catalog.models import HIDDEN_ROOT_ID, Category
+from catalog.models import HIDDEN_ROOT_ID, Category, CategoryNumber
 from catalog.subtrees import subtrees
 from core.errors import MOST_DELETED_ALONG
 from core.model_fields import concrete_field
@@ -118,10 +119,15 @@ class LockedTree:
 
     # Reading under the lock
 
-    def category(self, external_id: str) -> Category:
-        """Return the category; raise CategoryNotFound."""
+    def find(self, external_id: str | None) -> Category | None:
+        """Return the category with its parent and its `stored_numbers`; None when there is none."""
+        numbers = CategoryNumber.objects.filter(category=OuterRef("pk")).values("value")
         found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id)
-        category = found.select_related("parent").first()
+        return found.select_related("parent").annotate(stored_numbers=ArraySubquery(numbers)).first()
+
+    def category(self, external_id: str) -> Category:
+        """As `find`; raise CategoryNotFound."""
+        category = self.find(external_id)
         if category is None:
             raise CategoryNotFound(external_id)
         return category

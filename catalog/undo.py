@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from catalog.tree import locked_tree
 from core.journal.undo.changes import ChangeRow, changes_where
-from core.journal.undo.documents import write_documents
+from core.journal.undo.documents import by_halves, write_documents
 from core.journal.undo.followers import neighbours_of_statement
 from core.journal.undo.rules import UndoRule, Written, register_undo
 from core.sql.composition import Sql, param, sql
@@ -19,15 +20,18 @@ def lock_tree(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
 
 
 def write_categories(changes: Sequence[ChangeRow], at: datetime) -> Written:
-    """Write the opposite in a bounded number of statements; raise WouldCreateCycle and TooDeep."""
+    """Write the opposite, and place what was written once, whatever was refused.
+
+    Raises WouldCreateCycle and TooDeep.
+    """
     tree = locked_tree(changes[0].tenant_id)
-    keys = [change.key for change in changes]
     if changes[0].kind == "created":
-        tree.delete_all(keys)
-    else:
-        write_documents(changes, at, derived=UNPLACED)
-        tree.place_written(keys)
-    return {}
+        tree.delete_all([change.key for change in changes])
+        return {}
+    refused = by_halves(changes, partial(write_documents, at=at, derived=UNPLACED))
+    if written := [change.key for change in changes if change.id not in refused]:
+        tree.place_written(written)
+    return refused
 
 
 def companions_of(change: ChangeRow) -> list[ChangeRow]:

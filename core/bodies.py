@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache, partial
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, inspect
@@ -163,11 +163,18 @@ def _body_or_error(kind: type[BodyType], value: object, languages: LanguageConte
         return error
 
 
-def _read_custom(languages: LanguageContext, kind: type[Any], value: object) -> object:
-    """Read what msgspec has no type for: classes that have `read` and `schema`, as Translations does.
+class CustomType(Protocol):
+    """What msgspec has no type for, as Translations."""
 
-    The field's name is added when the fault is looked for again.
-    """
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> object: ...
+
+    @classmethod
+    def schema(cls) -> JsonObject: ...
+
+
+def _read_custom(languages: LanguageContext, kind: type[CustomType], value: object) -> object:
+    """Read a value of such a type. A fault gets the field's name when it is looked for again."""
     return kind.read(value, languages, field="")
 
 
@@ -299,7 +306,7 @@ class _Walk:
             return value
 
 
-def _read_custom_at(languages: LanguageContext, kind: type[Any], value: object, path: str) -> object:
+def _read_custom_at(languages: LanguageContext, kind: type[CustomType], value: object, path: str) -> object:
     return kind.read(value, languages, field=path)
 
 
@@ -385,7 +392,7 @@ def out_of_bounds(kind: inspect.IntType | inspect.FloatType, value: int | Decima
         yield f"must be at most {kind.le}" if kind.le is not None else f"must be less than {kind.lt}"
 
 
-def allowed_values(kind: inspect.LiteralType | inspect.EnumType) -> tuple[Any, ...]:
+def allowed_values(kind: inspect.LiteralType | inspect.EnumType) -> tuple[object, ...]:
     if isinstance(kind, inspect.LiteralType):
         return kind.values
     return tuple(member.value for member in kind.cls)
@@ -427,9 +434,8 @@ def _described_as(schema: JsonObject, description: str) -> JsonObject:
     return {**({"allOf": [schema]} if "$ref" in schema else schema), "description": description}
 
 
-def _custom_schema(kind: type[Any]) -> JsonObject:
-    schema: JsonObject = kind.schema()
-    return schema
+def _custom_schema(kind: type[CustomType]) -> JsonObject:
+    return kind.schema()
 
 
 def _in_openapi(schema: object) -> Any:

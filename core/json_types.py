@@ -1,7 +1,10 @@
 """JSON as Python has it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+"""Any value."""
 
 JsonObject = dict[str, Any]
 """An object: its members, of whatever kinds, by their names."""

@@ -1,6 +1,6 @@
-from typing import Any
-
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.compiler import SQLCompiler
 
 
 class KeyRanges(models.Field):
@@ -19,6 +19,6 @@ class ContainsKey(models.Lookup):
     def get_prep_lookup(self) -> int:
         return int(self.rhs)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[str | int]]:
         left, params = self.process_lhs(compiler, connection)
         return f"{left} @> %s::bigint", [*params, self.rhs]

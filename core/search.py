@@ -4,7 +4,7 @@ A model that is searched has `GinIndex(search_words(...))` among its indexes; `m
 fields. Words are letters and digits between anything else, so that an e-mail is several of them.
 """
 
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from django.contrib.postgres.search import SearchQueryField, SearchVectorField
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -81,7 +81,9 @@ class Holds(Lookup):
     lookup_name = "holds"
     prepare_rhs = False
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[str | int, ...]]:
         text, text_values = self.process_lhs(compiler, connection)
         part, part_values = self.process_rhs(compiler, connection)
         return f"strpos(search_text({text}), search_text({part})) > 0", (*text_values, *part_values)

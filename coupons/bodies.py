@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
@@ -428,12 +428,12 @@ COLUMNS = frozenset(field.column for field in Coupon._meta.concrete_fields)
 LIMITS = ("max_redemptions", "max_redemptions_per_customer")
 
 
-def columns_of(body: CouponBody) -> JsonObject:
+def columns_of(body: CouponBody) -> dict[str, object]:
     """Return the body as columns of the coupon's row, all but its code.
 
     Segments and categories have tables of their own.
     """
-    columns: JsonObject = {}
+    columns: dict[str, object] = {}
     for part in (body, body.restrictions):
         for name, value in msgspec.structs.asdict(part).items():
             if prefix := MONEY_COLUMNS.get(name):
@@ -461,9 +461,9 @@ def stored_body(coupon: Coupon) -> CouponBody:
     return CouponBody(**body, restrictions=Restrictions(**values_of(coupon, Restrictions), **named))
 
 
-def values_of(coupon: Coupon, kind: type[Body]) -> JsonObject:
+def values_of(coupon: Coupon, kind: type[Body]) -> dict[str, Any]:
     """Return those fields of the body that are columns of the coupon."""
-    values: JsonObject = {}
+    values: dict[str, Any] = {}
     for name in kind.__struct_fields__:
         if prefix := MONEY_COLUMNS.get(name):
             values[name] = stored_money(

@@ -9,9 +9,9 @@ from coupons.eligibility_queries import read_coupons, read_customer_states
 from coupons.models.settings import MOST_CODES
 from coupons.orders import Buyer
 from coupons.reasons import ReasonType
+from segments.console.customer_view_parts import UsablePart, UsableThing, register_usable
+from segments.console.explanation_words import register_words
 from segments.customer_view import CustomerView
-from segments.customer_view_parts import UsablePart, UsableThing, register_usable
-from segments.explanation_words import register_words
 
 register_words(
     {

@@ -8,6 +8,7 @@ the lines lose is the discount.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from operator import sub
 from typing import Self
 
 from coupons.eligibility_queries import CouponSnapshot
@@ -82,19 +83,24 @@ def spread(total: int, weights: Sequence[int]) -> list[int]:
     What is left over goes to the line with most left (the first of equal ones), and what that cannot bear to
     the next. The total is at most the sum of the weights.
     """
-    whole = sum(weights)
+    return list(map(sub, weights, left_of(total, weights, sum(weights))))
+
+
+def left_of(total: int, weights: Sequence[int], whole: int) -> list[int]:
+    """Return what is left of each weight when the total is spread; `whole` is the sum of the weights."""
     if total == whole:
-        return list(weights)
-    shares = [total * weight // whole for weight in weights]
-    left = total - sum(shares)
-    if left:
-        room = [weight - share for weight, share in zip(weights, shares, strict=True)]
-        first = room.index(max(room))
-        if room[first] >= left:  # as nearly always
-            shares[first] += left
-            return shares
-        for place in sorted(range(len(room)), key=lambda place: (-room[place], place)):
-            more = min(left, room[place])
-            shares[place] += more
-            left -= more
-    return shares
+        return [0] * len(weights)
+    room = [weight - total * weight // whole for weight in weights]
+    over = sum(room) - (whole - total)
+    if over:
+        first = max(room)
+        if first >= over:  # as nearly always
+            room[room.index(first)] -= over
+            return room
+        for place in sorted(range(len(room)), key=room.__getitem__, reverse=True):  # equal ones as they are
+            more = min(over, room[place])
+            room[place] -= more
+            over -= more
+            if not over:
+                break
+    return room

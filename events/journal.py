@@ -1,17 +1,16 @@
 """What the journal records of webhooks: who is subscribed to what, and where it is sent."""
 
-from typing import Any
-
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 
 from core.journal.declarations import RecordedDocument, leave_out, record
+from core.journal.models import Change
 from events.models import SendingByHand, Subscription, Target, WebhookConfig
 
 
-def sending_in_words(change: Any) -> str:
+def sending_in_words(change: Change) -> str:
     """Say what somebody had sent to a target."""
     sent = change.after or {}
     if sent.get("kind") == SendingByHand.Kind.TEST:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from django.db import models
 from django.db.models import BooleanField, QuerySet
@@ -82,7 +82,7 @@ def added_on(source_type: str, source_id: str) -> Sql:
     return bind("change.source_type = {type} AND change.source_id = {id}", type=source_type, id=source_id)
 
 
-def keep_added(assignments: Assignments, *, tenant_id: int, segment_id: int, chosen: Sql) -> Any:
+def keep_added(assignments: Assignments, *, tenant_id: int, segment_id: int, chosen: Sql) -> Assignments:
     """Keep the members or items of one segment whose last addition satisfies a condition on `change`.
 
     Few keys are looked up by an index; of many a set is made first, in the same statement.

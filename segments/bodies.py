@@ -78,6 +78,9 @@ class WindowedBody(DocumentBody, kw_only=True):
         return in_utc(self.validity.ends_at) if self.validity else None
 
 
+Status = Literal["ACTIVE", "INACTIVE"]
+
+
 class SegmentFields(WindowedBody, kw_only=True):
     """What can be said of a segment. All of it is optional in files, which may hold only some columns."""
 
@@ -94,7 +97,7 @@ class SegmentFields(WindowedBody, kw_only=True):
         Meta(description="Texts by language; or one text, in the language of Content-Language."),
     ] = None
     status: Annotated[
-        Literal["ACTIVE", "INACTIVE"] | None,
+        Status | None,
         Meta(description="Only an active segment counts for shoppers. Absent: INACTIVE."),
     ] = None
 

@@ -6,7 +6,6 @@ out, but for those of sites and categories above, which are shown by their ids.
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 from django.db import models
@@ -288,7 +287,7 @@ def of_member(tenant_id: int, segments: Sql, customers: Sql, entities: Sql | Non
     )
 
 
-def shown_objects(scopes: Sequence[str] | frozenset[str]) -> list[Any]:
+def shown_objects(scopes: Sequence[str] | frozenset[str]) -> list[str]:
     """Return what a caller with these scopes may read changes of."""
     shown = [name for scope, names in READERS.items() if scope in scopes for name in names]
     return [*shown, *OF_RULES] if may_read_rules(scopes) else shown

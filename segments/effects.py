@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,12 +18,13 @@ from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
 from catalog.subtrees import descendants, is_shown, open_subtree
 from core.bodies import Body, Reference, Validity, in_utc
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.sql.composition import Sql, integer, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within
 from core.timestamps import format_time
 from core.windows import open_at
+from segments.bodies import Status
 from segments.counting import Count, counted
 from segments.errors import SegmentNotFound, UnknownSite
 from segments.models import Segment
@@ -65,9 +66,7 @@ class SegmentChangeBody(Body, kw_only=True):
         Validity | None, Meta(description="UPDATE only: the new window; an absent end is open.")
     ] = None
     site_code: Annotated[Reference | None, Meta(description="UPDATE only: the new site.")] = None
-    status: Annotated[
-        Literal["ACTIVE", "INACTIVE"] | None, Meta(description="UPDATE only: the new status.")
-    ] = None
+    status: Annotated[Status | None, Meta(description="UPDATE only: the new status.")] = None
 
     def __post_init__(self) -> None:
         says_more = (self.validity, self.site_code, self.status) != (None, None, None)
@@ -389,7 +388,7 @@ def state_of(segment: Segment) -> SegmentState:
     return SegmentState(segment.site_id, segment.status, segment.valid_from, segment.valid_to)
 
 
-def state_change(tenant_id: int, body: SegmentChangeBody) -> Mapping[str, Any]:
+def state_change(tenant_id: int, body: SegmentChangeBody) -> JsonMapping:
     """Return the members of a state that the change replaces."""
     match body.change:
         case SegmentChange.DELETE:

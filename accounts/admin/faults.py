@@ -46,7 +46,6 @@ FAULTS = (
     _("This is the default site; make another site the default instead."),
     _("The default site cannot be deleted."),
     _("languages must contain the default language {language}."),
-    _("There is no tenant {tenant}. `create_tenant` makes one."),
     _("There is a user {name} already."),
     _("There is no group {group}. There are: {known}."),
     _(

@@ -1,8 +1,8 @@
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import ManyToOneRel, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +18,6 @@ from accounts.operations.legal_entities import delete_legal_entity, upsert_legal
 from core.admin import AutocompleteFilter, TenantAdmin, adopt
 from core.admin.declared import Fieldset
 from core.admin.forms import DocumentForm
-from core.json_types import JsonObject
 from core.search import in_order, matching
 
 RECORD: Fieldset = (
@@ -75,7 +74,7 @@ class LegalEntityAdmin(TenantAdmin):
             links.append({"url": page, "text": _("Add a contact"), "note": ""})
         return links
 
-    def _references(self) -> Iterable[tuple[object, str]]:
+    def _references(self) -> Iterator[tuple[ManyToOneRel, str]]:
         # Subsidiaries go with their company: the operation deletes from the leaves up.
         for relation, action in super()._references():
             yield relation, "CASCADE" if relation.related_model is LegalEntity else action
@@ -135,17 +134,25 @@ class ContactAssignmentAdmin(TenantAdmin):
         self, request: HttpRequest, obj: ContactAssignment, form: DocumentForm, change: bool
     ) -> None:
         wanted = change_of(form, apart=("customer", "customer_id", "legal_entity", "legal_entity_id"))
-        arguments: JsonObject = {
-            "tenant_id": obj.tenant_id,
-            "external_id": obj.external_id,
-            "legal_entity_id": obj.legal_entity.external_id,
-            "customer_id": obj.customer.external_id,
-            "change": wanted,
-            "at": timezone.now(),
-        }
-        stored = (
-            upsert_contact_assignment(**arguments)[0] if change else create_contact_assignment(**arguments)
-        )
+        company, customer, at = obj.legal_entity.external_id, obj.customer.external_id, timezone.now()
+        if change:
+            stored, _is_new = upsert_contact_assignment(
+                tenant_id=obj.tenant_id,
+                external_id=obj.external_id,
+                legal_entity_id=company,
+                customer_id=customer,
+                change=wanted,
+                at=at,
+            )
+        else:
+            stored = create_contact_assignment(
+                tenant_id=obj.tenant_id,
+                external_id=obj.external_id,
+                legal_entity_id=company,
+                customer_id=customer,
+                change=wanted,
+                at=at,
+            )
         adopt(obj, stored)
 
     @transaction.atomic

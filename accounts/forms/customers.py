@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Unpack
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -7,6 +7,7 @@ from accounts.errors import UnacceptablePassword
 from accounts.models import ContactAssignment, Customer, LegalEntity
 from accounts.operations.customers import check_new_password
 from core.admin import DocumentForm
+from core.admin.declared import Entered, FormOptions
 from core.admin.faults import refusal_text
 from core.text import has_visible_character, normalized, trimmed
 
@@ -51,8 +52,10 @@ class CustomerPasswordForm(forms.Form):
         label=_("Again"), max_length=128, strip=False, widget=forms.PasswordInput(NEW_PASSWORD)
     )
 
-    def __init__(self, *arguments: Any, customer: Customer, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self, data: Entered | None = None, *, customer: Customer, **options: Unpack[FormOptions]
+    ) -> None:
+        super().__init__(data, **options)
         self.customer = customer
 
     def clean(self) -> dict[str, object] | None:

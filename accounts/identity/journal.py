@@ -1,7 +1,5 @@
 """What the journal records of API clients, keys and the passwords of other systems."""
 
-from typing import Any
-
 from django.utils.translation import gettext
 
 from accounts.identity.models import (
@@ -13,9 +11,10 @@ from accounts.identity.models import (
     SigningKey,
 )
 from core.journal.declarations import RecordedDocument, leave_out, record
+from core.journal.models import Change
 
 
-def session_in_words(change: Any) -> str:
+def session_in_words(change: Change) -> str:
     return gettext("ended the session")
 
 

@@ -1,6 +1,7 @@
 """Every scope that a token can carry, and which scope implies which."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 SEGMENT_MANAGE = "customersegment.segment_manage"
 SEGMENT_READ = "customersegment.segment_read"
@@ -70,6 +71,12 @@ CUSTOMER_SCOPES = (
 )
 # Coupons may allow anonymous use; answers for a set of segments are shared by whoever has its key.
 ANONYMOUS_SCOPES = (COUPON_REDEEM, SEGMENT_SET_READ)
+
+
+@lru_cache(maxsize=256)
+def scopes_of_claim(claim: str) -> frozenset[str]:
+    """Return the scopes that a token names, and all that they imply. Tokens of a kind share one set."""
+    return with_implied(claim.split())
 
 
 def with_implied(scopes: Iterable[str]) -> frozenset[str]:

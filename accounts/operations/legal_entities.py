@@ -1,14 +1,16 @@
 """Legal entities: companies and their subsidiaries."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django.db import models, transaction
 
-from accounts.errors import DuplicateId, LegalEntityCycle, UnknownReference
+from accounts.errors import DuplicateId, LegalEntityCycle, LegalEntityTooLarge, UnknownReference
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import LegalEntity
 from accounts.operations import documents
 from accounts.operations.documents import Change, apply_change, existing_document, locked_document
+from core.errors import MOST_DELETED_ALONG
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.integrity import translate_integrity_errors
@@ -85,11 +87,14 @@ def locked_version(*, tenant_id: int, external_id: str) -> int | None:
 def delete_legal_entity(*, tenant_id: int, external_id: str) -> None:
     """Delete the legal entity with its subsidiaries, and the contacts and B2B assignments of all of them.
 
-    Raises NotFound.
+    Raises NotFound, and LegalEntityTooLarge when that is more than MOST_DELETED_ALONG rows.
     """
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
     entity = existing_document(LegalEntity, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
-    for key in subtree(entity):  # the deepest first: a parent cannot go before its subsidiaries
+    keys = subtree(entity)
+    if more_refer_to(keys, MOST_DELETED_ALONG):
+        raise LegalEntityTooLarge(external_id)
+    for key in keys:  # the deepest first: a parent cannot go before its subsidiaries
         rows = LegalEntity.objects.filter(pk=key)
         rows._raw_delete(rows.db)
     announce_revocation()
@@ -99,6 +104,17 @@ def subtree(entity: LegalEntity) -> list[int]:
     """Return the keys of the legal entity and all below it, the deepest first."""
     statement = sql(SUBTREE, tenant=param(entity.tenant_id), entity=param(entity.pk))
     return [key for (key,) in fetch_rows(statement)]
+
+
+def more_refer_to(keys: Sequence[int], most: int) -> bool:
+    """Say whether more than `most` rows of any app refer to these legal entities, subsidiaries aside."""
+    for relation in LegalEntity._meta.get_fields(include_hidden=True):
+        if isinstance(relation, models.ManyToOneRel) and relation.field.model is not LegalEntity:
+            rows = relation.field.model._base_manager.filter(**{f"{relation.field.name}__in": keys})
+            most -= rows.order_by().values("pk")[: most + 1].count()
+            if most < 0:
+                return True
+    return False
 
 
 def parent_named(tenant_id: int, parent_id: str) -> LegalEntity | None:

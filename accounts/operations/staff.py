@@ -7,7 +7,7 @@ from django.db import transaction
 
 from accounts.models import User
 from core.errors import AlreadyExists, InvalidInput, NotFound
-from core.tenancy.models import Tenant
+from core.tenancy.models import tenant_called
 
 
 @transaction.atomic
@@ -17,9 +17,7 @@ def create_staff_user(*, tenant: str, name: str, password: str, groups: list[str
     Raises NotFound for a tenant or a group that does not exist, AlreadyExists for a name that is taken, and
     InvalidInput for a password that is too weak or a name that cannot be one.
     """
-    stored = Tenant.objects.filter(name=tenant).first()
-    if stored is None:
-        raise NotFound(f"There is no tenant {tenant}. `create_tenant` makes one.")
+    stored = tenant_called(tenant)
     found = {group.name: group for group in Group.objects.all()}
     for group in groups:
         if group not in found:

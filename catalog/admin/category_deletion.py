@@ -18,10 +18,9 @@ from catalog.operations.categories import delete_categories
 from core.admin.confirmation import ConfirmationNeeded, Fact
 from core.admin.counts import exact_count
 from core.admin.deletion_pages import DeletionPages
-from core.json_types import JsonObject
 
 
-class CategoryDeletion(DeletionPages):
+class CategoryDeletion(DeletionPages[Category]):
     """Deletes categories with their subtrees."""
 
     most_deleted = 400
@@ -35,7 +34,7 @@ class CategoryDeletion(DeletionPages):
 
     def deletion_question(
         self, request: HttpRequest, rows: Sequence[Category]
-    ) -> tuple[ConfirmationNeeded, JsonObject]:
+    ) -> tuple[ConfirmationNeeded, dict[str, object]]:
         is_single = len(rows) == 1
         category = rows[0]
         facts = category_effects(request, rows, "DELETE", None)

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
@@ -8,6 +6,7 @@ from catalog.bodies import CategoryBody, read_category
 from catalog.models import Category
 from core.admin import AutocompleteSelect, DocumentForm
 from core.admin.faults import fault_text
+from core.admin.relations import foreign_key
 from core.errors import InvalidBody, Problem
 
 LONGEST_NUMBERS = 30_000
@@ -87,6 +86,7 @@ class CategoryForm(DocumentForm):
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if (parent := self.fields.get("parent_category")) is not None:
+            assert isinstance(parent, forms.ModelChoiceField)
             self._offer_parents(parent)
         if not self.instance._state.adding:
             if not self.instance.is_root:
@@ -95,11 +95,11 @@ class CategoryForm(DocumentForm):
                 "numbers", "\n".join(number.value for number in self.instance.numbers.all())
             )
 
-    def _offer_parents(self, field: Any) -> None:
+    def _offer_parents(self, field: forms.ModelChoiceField) -> None:
         tenant = self.tenant
         field.queryset = Category.objects.filter(tenant=tenant) if tenant else Category.objects.none()
         field.widget = AutocompleteSelect(
-            Category._meta.get_field("parent"), admin.site, tenant_id=tenant.pk if tenant else None
+            foreign_key(Category, "parent"), admin.site, tenant_id=tenant.pk if tenant else None
         )
         field.widget.choices = field.choices
 

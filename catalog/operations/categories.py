@@ -96,7 +96,7 @@ def upsert_category(
     Raises what `create_category` and `edit_category` raise, except CategoryNotFound and CategoryExists.
     """
     tree = locked_tree(tenant_id)
-    category = Category.objects.filter(tenant=tenant_id, external_id=body.external_id).first()
+    category = tree.find(body.external_id)
     if category is None:
         _insert(tree, body, publication=publication, at=at)
         return True
@@ -265,6 +265,7 @@ def _check_versions(tenant_id: int, category_ids: Sequence[int], versions: Mappi
 def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, at: datetime) -> Category:
     parent = tree.parent(body.parent)
     category = Category(tenant_id=tree.tenant_id, type=body.type or "STANDARD", version=0, created_at=at)
+    category.stored_numbers = []
     if body.external_id is not None:
         check_new_id(body.external_id)
         category.external_id = body.external_id
@@ -291,18 +292,25 @@ def _replace(
     _apply(category, body, at=at)
     category.version += 1
     tree.update(category, parent=parent, fields=FIELDS)
-    write_numbers(tree.tenant_id, [(category.pk, body.numbers or ())])
+    numbers = body.numbers or []
+    if numbers != category.stored_numbers:
+        write_numbers(tree.tenant_id, [(category.pk, numbers)])
 
 
 def _apply(category: Category, body: CategoryBody, *, at: datetime) -> None:
     """Set the values of the body, apart from the position; raise what the category's own rules refuse."""
+    stored_code = category.code
     for name in OWN_COLUMNS:
         value = getattr(body, name)
         if name not in CREATED_ONLY and not (value is None and name in KEPT_WHEN_ABSENT):
             setattr(category, name, value)
     category.modified_at = at
     check_code(category.code, type=category.type, mixins=category.own_classification_mixins)
-    _check_uniqueness(category, body.numbers or ())
+    _check_uniqueness(
+        category,
+        code=None if category.code == stored_code else category.code,
+        numbers=[number for number in body.numbers or () if number not in category.stored_numbers],
+    )
 
 
 def check_new_id(category_id: str) -> None:
@@ -356,13 +364,16 @@ def write_numbers(tenant_id: int, numbers: Sequence[tuple[int, Sequence[str]]]) 
         )
 
 
-def _check_uniqueness(category: Category, numbers: Sequence[str]) -> None:
-    """Raise DuplicatedCode or DuplicatedNumber. The tree lock keeps the answer true until commit."""
+def _check_uniqueness(category: Category, *, code: str | None, numbers: Sequence[str]) -> None:
+    """Raise DuplicatedCode or DuplicatedNumber if another category has what is new to this one.
+
+    The tree lock keeps the answer true until commit.
+    """
     tenant_id = category.tenant_id
-    if category.code:
-        others = Category.objects.filter(tenant=tenant_id, code__iexact=category.code)
+    if code:
+        others = Category.objects.filter(tenant=tenant_id, code__iexact=code)
         if others.exclude(pk=category.pk).exists():
-            raise DuplicatedCode(category.code)
+            raise DuplicatedCode(code)
     if numbers:
         taken = CategoryNumber.objects.filter(tenant=tenant_id, value__in=numbers)
         if found := sorted(taken.exclude(category=category.pk).values_list("value", flat=True)):

@@ -18,12 +18,15 @@ from config.server.places import Place
 from config.server.worker import PAUSE, end_with
 from core.paced_threads import PacedThread
 
+LESS_URGENT = 5  # added to the niceness: on a machine that is short of processors, requests go first
+
 logger = logging.getLogger("_granian")
 
 
 def run_background_worker(parent: int, heartbeats: Heartbeats, place: int) -> None:
     """Be `manage.py work`, in a process that does not outlive the server process `parent`."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.nice(LESS_URGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server process, which then asks us
     end_with(parent)
     PacedThread(partial(heartbeats.beat, place, os.getpid()), seconds=PAUSE, name="heartbeat").start()

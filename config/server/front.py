@@ -15,7 +15,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 
 from config.server.bodies import BodyCollector
 from config.server.budget import ByteBudget
-from config.server.lanes import GranianThreads, Job, Lane, WriteLane, resources_of
+from config.server.lanes import GranianThreads, Job, Lane, LaneOptions, WriteLane, resources_of
 from config.server.limits import Limits
 from config.server.refusals import refuse
 from config.server.responses import (
@@ -32,7 +32,6 @@ from config.server.responses import (
 )
 from config.server.transfers import Transfers
 from config.server.wsgi_environ import environ_of
-from core.json_types import JsonObject
 from core.memory import LARGE_BODY, trim_soon
 from core.observation.requests import ARRIVED_AT
 
@@ -54,12 +53,12 @@ class Front:
         self.respond = respond
         self.limits = limits
         granian = GranianThreads(limits.granian_threads - 1)
-        lane: JsonObject = {
-            "granian": granian,
-            "threads": limits.threads,
-            "most_threads": limits.most_threads,
-            "waiting": limits.waiting,
-        }
+        lane = LaneOptions(
+            granian=granian,
+            threads=limits.threads,
+            most_threads=limits.most_threads,
+            waiting=limits.waiting,
+        )
         self.reads = Lane("reads", self._answer, self._refuse, **lane)
         self.writes = WriteLane("writes", self._answer, self._refuse, **lane)
         self.probes = Lane(

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import get_ident
 from time import monotonic
-from typing import Any
+from typing import TypedDict, Unpack
 
 from config.server.responses import Exchange
 
@@ -48,6 +48,15 @@ class GranianThreads:
     def __init__(self, free: int) -> None:
         self.free = free
         self.lock = threading.Lock()
+
+
+class LaneOptions(TypedDict):
+    """What every lane is made with."""
+
+    granian: GranianThreads
+    threads: int
+    most_threads: int
+    waiting: int
 
 
 class Lane:
@@ -205,8 +214,14 @@ class WriteLane(Lane):
     but two.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Job], None],
+        refuse: Callable[[Job], None],
+        **options: Unpack[LaneOptions],
+    ) -> None:
+        super().__init__(name, work, refuse, **options)
         self.counts: dict[str, int] = {}  # resource or collection -> jobs at work
         self.most_of_resource = self.most_threads // 2
         self.most_of_collection = self.most_threads - 2

@@ -1,9 +1,9 @@
 """The WSGI environ of a request that granian describes in ASGI's terms."""
 
 import sys
+from collections.abc import Iterable
+from typing import TypedDict
 from urllib.parse import unquote_to_bytes
-
-from core.json_types import JsonObject
 
 VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2"}
 IGNORED = "ignored"
@@ -24,7 +24,20 @@ COMMON: dict[str, object] = {
 _keys = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
-def environ_of(scope: JsonObject) -> dict[str, object]:
+class Scope(TypedDict):
+    """A request in ASGI's terms."""
+
+    method: str
+    raw_path: bytes
+    query_string: bytes
+    http_version: str
+    scheme: str
+    server: tuple[str, int]
+    client: tuple[str, int]
+    headers: Iterable[tuple[bytes, bytes]]
+
+
+def environ_of(scope: Scope) -> dict[str, object]:
     """Return the environ, without a body yet.
 
     A header whose name has an underscore is left out: it would have the key of the one with a hyphen, so a
@@ -51,7 +64,8 @@ def environ_of(scope: JsonObject) -> dict[str, object]:
         if key not in environ:
             environ[key] = value.decode("latin-1")
         elif key.startswith("HTTP_"):
-            environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + value.decode("latin-1")
+            separator = "; " if key == "HTTP_COOKIE" else ","
+            environ[key] = f"{environ[key]}{separator}{value.decode('latin-1')}"
     environ.pop(IGNORED, None)
     return environ
 

@@ -27,7 +27,9 @@ def needs_right(right: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
-def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> TemplateResponse | None:
+def delete_selected(
+    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
+) -> TemplateResponse | None:
     """Ask, telling counts only, then delete all selected rows by the model admin's own way.
 
     Takes the place of Django's action, which loads every row and everything that hangs on it.
@@ -54,7 +56,7 @@ def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) 
         "counts": list(counts.items()),
         "perms_lacking": lacking,
         "protected": protected,
-        "is_undoable": model_admin.is_undoable,
+        "is_undoable": getattr(model_admin, "is_undoable", False),
         "opts": model_admin.opts,
         "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "selected": selected[:1] if across else selected,

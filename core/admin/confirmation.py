@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
@@ -48,12 +48,17 @@ def read_versions(request: HttpRequest) -> dict[str, int]:
 
 
 def confirmation_page(
-    model_admin: Any, request: HttpRequest, needed: ConfirmationNeeded, **context: Any
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    needed: ConfirmationNeeded,
+    *,
+    template: str = "admin/confirmation.html",
+    **context: object,
 ) -> TemplateResponse:
     """Show what would happen, with what was posted as hidden fields."""
     return TemplateResponse(
         request,
-        context.pop("template", "admin/confirmation.html"),
+        template,
         {
             **model_admin.admin_site.each_context(request),
             "title": needed.question,

@@ -1,6 +1,6 @@
 """Deletion that PostgreSQL cascades: no row is loaded to be deleted or listed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,6 +9,7 @@ from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import unquote
 from django.db import IntegrityError, models, transaction
 from django.db.models import Model
+from django.db.models.options import Options
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -16,6 +17,7 @@ from django.utils.translation import gettext
 from core.admin.counts import exact_count
 from core.admin.faults import refusal_text
 from core.admin.paginator import CappedPaginator
+from core.admin.relations import references_to, related_model
 from core.admin.tenants import staff_of
 from core.errors import Conflict, DomainError
 from core.journal.declarations import RecordedAssignments, is_recorded, recorded
@@ -54,7 +56,7 @@ class DatabaseDeletion(admin.ModelAdmin):
         counts = {self._noun(self.opts, number): self._shown_count(number)}
         protected = []
         for relation, action in self._references():
-            model = relation.related_model
+            model = related_model(relation)
             related = model._base_manager.filter(**{f"{relation.field.name}__in": keys})
             number = self._capped_count(related) if action != "SET NULL" else 0
             if number and action == "RESTRICT":
@@ -64,17 +66,14 @@ class DatabaseDeletion(admin.ModelAdmin):
         lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
         return names, counts, lacking, protected
 
-    def _references(self) -> Iterable[tuple[Any, str]]:
+    def _references(self) -> Iterator[tuple[models.ManyToOneRel, str]]:
         """Yield what refers to this model's rows, and what PostgreSQL does with it when they are deleted."""
-        relation: Any
-        for relation in self.opts.get_fields(include_hidden=True):
-            if not (relation.one_to_many and relation.auto_created):
-                continue
-            for constraint in relation.related_model._meta.constraints:
+        for relation in references_to(self.opts):
+            for constraint in related_model(relation)._meta.constraints:
                 if isinstance(constraint, SameTenantReference) and constraint.field == relation.field.name:
                     yield relation, constraint.on_delete
 
-    def _noun(self, options: Any, number: int) -> str:
+    def _noun(self, options: Options, number: int) -> str:
         return str(options.verbose_name if number == 1 else options.verbose_name_plural)
 
     def _capped_count(self, rows: models.QuerySet) -> int:
@@ -87,7 +86,7 @@ class DatabaseDeletion(admin.ModelAdmin):
             else exact_count(number)
         )
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+    def log_deletions(self, request: HttpRequest, queryset: models.QuerySet) -> list[LogEntry] | LogEntry:
         """Log each deleted row, or all of them in one entry when they are many, unless the journal does."""
         if is_recorded(self.model):
             return []

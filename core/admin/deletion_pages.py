@@ -1,7 +1,7 @@
 """Pages that say what a deletion of one or of selected rows does, make it, and offer to restore them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Generic, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -24,6 +24,7 @@ from core.admin.confirmation import (
 from core.admin.faults import refusal_text
 from core.admin.undo import message_with_undo
 from core.errors import DomainError, VersionConflict
+from core.tenancy.documents import TenantDocument
 from core.unavailability import contention_as_refusal
 
 KEPT = ("action", "_selected_action", "select_across", "index")
@@ -31,7 +32,10 @@ NEVER_SEEN = -1
 MOST_NAMED = 20
 
 
-class DeletionPages(admin.ModelAdmin):
+Row = TypeVar("Row", bound=TenantDocument)
+
+
+class DeletionPages(admin.ModelAdmin, Generic[Row]):
     """Replaces the site's own deletion of one and of selected rows of one tenant.
 
     Subclasses name `delete_selected` in their `actions`, say what a deletion does (`deletion_question`),
@@ -50,16 +54,16 @@ class DeletionPages(admin.ModelAdmin):
     # --- what subclasses say ---
 
     def deletion_question(
-        self, request: HttpRequest, rows: Sequence[Any]
+        self, request: HttpRequest, rows: Sequence[Row]
     ) -> tuple[ConfirmationNeeded, dict[str, object]]:
         """Return the question, and what else its template shows."""
         raise NotImplementedError
 
-    def delete_confirmed(self, request: HttpRequest, rows: Sequence[Any], versions: Mapping[str, int]) -> str:
+    def delete_confirmed(self, request: HttpRequest, rows: Sequence[Row], versions: Mapping[str, int]) -> str:
         """Delete the rows if they have these versions, and return what was done."""
         raise NotImplementedError
 
-    def typing_error(self, request: HttpRequest, rows: Sequence[Any]) -> str:
+    def typing_error(self, request: HttpRequest, rows: Sequence[Row]) -> str:
         """Say what is wrong with what was typed to confirm the deletion; empty when nothing is."""
         return ""
 
@@ -82,7 +86,7 @@ class DeletionPages(admin.ModelAdmin):
         rows = self.chosen(request, queryset)
         return self._delete(request, rows) if rows else None
 
-    def chosen(self, request: HttpRequest, queryset: QuerySet) -> list[Any]:
+    def chosen(self, request: HttpRequest, queryset: QuerySet) -> list[Row]:
         """Return the selected rows; none, with a message, when too many or of several tenants."""
         found = self._stored(queryset.order_by().values("pk")).order_by(*self.deleted_in_order)
         rows = list(found[: self.most_deleted + 1])
@@ -101,7 +105,7 @@ class DeletionPages(admin.ModelAdmin):
     def _list(self) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
-    def _delete(self, request: HttpRequest, rows: Sequence[Any]) -> HttpResponse | None:
+    def _delete(self, request: HttpRequest, rows: Sequence[Row]) -> HttpResponse | None:
         """Ask, or delete and offer Restore; None once they are deleted or gone."""
         error = self.typing_error(request, rows) if is_confirmed(request) else ""
         if is_confirmed(request) and not error:
@@ -124,7 +128,7 @@ class DeletionPages(admin.ModelAdmin):
                 return None
         return self._ask_before_deletion(request, rows, error)
 
-    def _ask_before_deletion(self, request: HttpRequest, rows: Sequence[Any], error: str) -> HttpResponse:
+    def _ask_before_deletion(self, request: HttpRequest, rows: Sequence[Row], error: str) -> HttpResponse:
         needed, shown = self.deletion_question(request, rows)
         only = rows[0] if len(rows) == 1 else None
         page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"

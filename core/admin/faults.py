@@ -101,6 +101,11 @@ FAULTS = [
         " out first, by an import with mode delete, which commits them part by part, or delete fewer"
         " categories at a time. Nothing was deleted."
     ),
+    _(
+        "The legal entity {company} and its subsidiaries have more than {most} contacts and segment"
+        " assignments. Remove some of them first, by an import with mode delete, which commits them part by"
+        " part. Nothing was deleted."
+    ),
     # --- taking back
     _("A change of a {kind} cannot be taken back."),
     _("A change of a {kind} is taken back with that of its {whole}: undo that one."),
@@ -176,7 +181,7 @@ FAULTS = [
     _("Someone else is changing this; nothing was changed. Try again in a moment."),
     _("The history begins at {time}; name that instant or a later one."),
     _("There is no change {number}."),
-    _("There is no tenant {tenant}."),
+    _("There is no tenant {tenant}. `create_tenant` makes one."),
     _("Something still refers to this, so it was not deleted."),
     _("it was made anew since"),
     _("it was deleted since"),

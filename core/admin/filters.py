@@ -10,6 +10,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
+from django.db.models.fields.related import RelatedField
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
 from django.utils import translation
@@ -17,8 +18,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.declared import Text
 from core.admin.forms import AutocompleteSelect
 from core.admin.keys import key_of
+from core.admin.relations import related_model
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id
 
 MOST_LISTED = 200
@@ -37,9 +40,12 @@ def visible_rows(
 class TenantRelatedFilter(admin.RelatedFieldListFilter):
     """A filter by a related row, for relations with few rows: all of them are listed."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> Any:
-        rows = visible_rows(field.related_model, request, model_admin)
-        names_tenant = has_tenant(field.related_model) and sees_all_tenants(request)
+    def field_choices(
+        self, field: RelatedField, request: HttpRequest, model_admin: admin.ModelAdmin
+    ) -> list[tuple[str, Text]]:
+        model = related_model(field)
+        rows = visible_rows(model, request, model_admin)
+        names_tenant = has_tenant(model) and sees_all_tenants(request)
         return [(row.pk, f"{row} ({row.tenant})" if names_tenant else str(row)) for row in rows[:MOST_LISTED]]
 
 
@@ -50,9 +56,9 @@ class AutocompleteFilter(admin.FieldListFilter):
 
     def __init__(
         self,
-        field: Any,
+        field: models.ForeignKey,
         request: HttpRequest,
-        params: Any,
+        params: dict[str, str],
         model: type[models.Model],
         model_admin: admin.ModelAdmin,
         field_path: str,
@@ -63,11 +69,11 @@ class AutocompleteFilter(admin.FieldListFilter):
         self.value = "" if key_of(value) is None else value
         if not self.value:
             self.used_parameters.pop(self.parameter, None)
-        related = field.related_model._meta
-        if field.name.replace("_", "") == related.model_name:
-            self.title = related.verbose_name  # as its own pages are called
+        related = related_model(field)
+        if field.name.replace("_", "") == related._meta.model_name:
+            self.title = related._meta.verbose_name or self.title  # as its own pages are called
         self.names_owner = getattr(model_admin, "owner_parameter", "") == self.parameter
-        choice = ModelChoiceField(visible_rows(field.related_model, request, model_admin), required=False)
+        choice = ModelChoiceField(visible_rows(related, request, model_admin), required=False)
         choice.widget = AutocompleteSelect(field, model_admin.admin_site, attrs={"class": "filter-choice"})
         choice.widget.is_required = False
         choice.widget.choices = choice.choices
@@ -170,14 +176,17 @@ def filter_parameters(entry: object, request: HttpRequest, model_admin: admin.Mo
     return set(filter(None, made.expected_parameters()))
 
 
-def filter_parts(shown: Any) -> list[tuple[str, str]]:
-    """Return what a list is filtered by, each with the value in English; without the owner of its rows."""
+def filter_parts(shown: ChangeList, *, owner: str) -> list[tuple[str, str]]:
+    """Return what a list is filtered by, each with the value in English; without the owner of its rows.
+
+    `owner` is the parameter that names that one.
+    """
     found = []
     with translation.override("en"):
         if shown.query:
             found.append((gettext("search"), shown.query))
         for one in shown.filter_specs:
-            if shown.model_admin.owner_parameter in one.expected_parameters():
+            if owner in one.expected_parameters():
                 continue
             if isinstance(one, AutocompleteFilter):
                 text = one.chosen_text()

@@ -10,15 +10,17 @@ from urllib.parse import urlencode
 
 import orjson
 from django import forms
-from django.contrib.admin import widgets
+from django.contrib.admin import AdminSite, widgets
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
+from django.db.models.fields.related import RelatedField
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
+from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
@@ -26,6 +28,7 @@ from core.document_sizes import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
 from core.json_values import DEEPEST, flat_text, is_deeper_than, repeated_name
 from core.tenancy.identifiers import check_client_id, generate_id
+from core.tenancy.models import Tenant
 from core.text import has_visible_character, normalized, plain
 
 MAX_JSON_LENGTH = 100_000
@@ -66,14 +69,23 @@ class LocalizedField(forms.MultiValueField):
     """A map of language to text, edited as one input per language. Empty inputs are left out of the map."""
 
     def __init__(
-        self, *, languages: Sequence[str], max_length: int, is_long: bool = False, **arguments: Any
+        self,
+        *,
+        languages: Sequence[str],
+        max_length: int,
+        is_long: bool = False,
+        required: bool = True,
+        label: Text | None = None,
+        help_text: Text = "",
     ) -> None:
         self.languages = tuple(languages)
         super().__init__(
             [forms.CharField(max_length=max_length, required=False) for _ in self.languages],
             require_all_fields=False,
             widget=LocalizedInput(self.languages, is_long=is_long),
-            **arguments,
+            required=required,
+            label=label,
+            help_text=help_text,
         )
 
     def compress(self, data_list: Sequence[str]) -> dict[str, str]:
@@ -138,10 +150,10 @@ class JsonField(forms.JSONField):
     def __init__(self, *, kind: type = dict, is_nullable: bool = False, **arguments: object) -> None:
         self.kind = kind
         self.is_nullable = is_nullable
-        arguments["widget"] = forms.Textarea(
-            attrs={"rows": 4, "class": "vLargeTextField json", "spellcheck": "false"}
-        )
-        super().__init__(**arguments)
+        super().__init__(**{**arguments, "widget": self.json_input()})
+
+    def json_input(self) -> forms.Widget:
+        return forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField json", "spellcheck": "false"})
 
     def to_python(self, value: object) -> Any:
         if value in self.empty_values:
@@ -170,11 +182,20 @@ class JsonField(forms.JSONField):
 class AutocompleteSelect(widgets.AutocompleteSelect):
     """The admin's search-as-you-type select, limited to one tenant's rows by `tenant_id`."""
 
-    def __init__(self, *arguments: Any, tenant_id: int | None = None, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        field: RelatedField,
+        admin_site: AdminSite,
+        *,
+        attrs: dict[str, object] | None = None,
+        tenant_id: int | None = None,
+    ) -> None:
+        super().__init__(field, admin_site, attrs)
         self.tenant_id = tenant_id
 
-    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, object] | None = None) -> Any:
+    def optgroups(
+        self, name: str, value: Sequence[str], attrs: dict[str, object] | None = None
+    ) -> list[tuple[str | None, list[dict[str, object]], int | None]]:
         """Show what is selected, without values that can be no key: they come from addresses and forms."""
         return super().optgroups(name, usable_keys(self.field.target_field, value), attrs)
 
@@ -215,8 +236,7 @@ def shown_value(field: forms.Field, value: object) -> str:
     if isinstance(field, forms.ModelChoiceField):
         found = field.queryset.filter(pk=value).first() if field.queryset is not None else None
         return str(found or value)
-    offered: Any = field.choices if isinstance(field, forms.ChoiceField) else ()
-    choices = dict(offered)
+    choices = dict(getattr(field, "choices", ()))
     return str(choices.get(value, value))
 
 
@@ -228,7 +248,7 @@ class DocumentForm(forms.ModelForm):
     a first attempt with these entries, shown beside `refused_field`.
     """
 
-    tenant: Any = None
+    tenant: Tenant | None = None
     refusal: DomainError | None = None
     refused_field: str | None = None
     both_versions: Sequence[BothVersions] = ()

@@ -1,13 +1,11 @@
 """Lists that page by key, in the order of an index: the last page is as quick as the first."""
 
-from typing import Any
-
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from core.admin.keys import key_of
-from core.admin.model_admin import AnnotatedChangeList
+from core.admin.model_admin import AnnotatedChangeList, TenantAdmin
 from core.admin.paginator import CappedPaginator
 
 BEFORE, AFTER = "before", "after"
@@ -38,11 +36,12 @@ class KeysetPaginator(CappedPaginator):
 class KeysetChangeList(AnnotatedChangeList):
     """A list, the newest rows first, whose pages are found by the keys at their ends."""
 
+    model_admin: "KeysetAdmin"
     older = newer = ""
     is_whole = False
     """Whether the list is of all rows of something, and not of those that a filter or search left."""
 
-    def get_filters_params(self, params: Any = None) -> Any:
+    def get_filters_params(self, params: dict[str, object] | None = None) -> dict[str, object]:
         found = super().get_filters_params(params)
         for name in (BEFORE, AFTER):
             found.pop(name, None)
@@ -51,8 +50,7 @@ class KeysetChangeList(AnnotatedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         before, after = (key_of(request.GET.get(name, "")) for name in (BEFORE, AFTER))
         rows: QuerySet = self.queryset.select_related(None).values_list("pk", flat=True)
-        model_admin: Any = self.model_admin
-        known = model_admin.known_total(request, self)
+        known = self.model_admin.known_total(request, self)
         self.is_whole = known is not None
         first: int | None = None
         if before is None and after is None and known is None:
@@ -83,3 +81,14 @@ class KeysetChangeList(AnnotatedChangeList):
             self.older = self.get_query_string({BEFORE: found[-1]}, [AFTER])
         if found and has_newer:
             self.newer = self.get_query_string({AFTER: found[0]}, [BEFORE])
+
+
+class KeysetAdmin(TenantAdmin):
+    """A model admin whose list pages by key."""
+
+    def get_changelist(self, request: HttpRequest, **options: object) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def known_total(self, request: HttpRequest, changelist: KeysetChangeList) -> int | None:
+        """Return how many rows the list has where that is known without counting."""
+        return None

@@ -1,10 +1,9 @@
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
 from django.utils.translation import gettext
@@ -55,9 +54,10 @@ class ReaderLanguage(LocaleMiddleware):
     Django's own leaves it to the thread, whose next request may be one of the API, which knows no reader.
     """
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         with translation.override(settings.LANGUAGE_CODE):
-            response: Any = super().__call__(request)
+            response = super().__call__(request)
+            assert isinstance(response, HttpResponseBase)  # no part of the service is asynchronous
             return response
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -15,6 +15,7 @@ from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
+from django.db.models.fields.related import RelatedField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -48,13 +49,13 @@ from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
 from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
+from core.admin.relations import references_to, related_model
 from core.admin.tenants import (
     has_tenant,
     of_tenant,
     sees_all_tenants,
     staff_of,
     staff_tenant_id,
-    tenant_model,
 )
 from core.admin.undo_pages import may_undo
 from core.admin.value_rows import json_for_reading
@@ -63,6 +64,7 @@ from core.filter_sources import FILTERED, filter_source
 from core.journal.declarations import is_recorded
 from core.journal.histories import add_undoable, newest_changes
 from core.journal.words import add_sentences
+from core.tenancy.models import Tenant
 from core.unavailability import contention_as_refusal
 
 logger = logging.getLogger(__name__)
@@ -92,27 +94,21 @@ def adopt(obj: models.Model, stored: models.Model) -> None:
 class AnnotatedChangeList(ChangeList):
     """A change list whose rows carry what `TenantAdmin.annotated` adds."""
 
-    def __init__(self, request: HttpRequest, *arguments: Any, **options: Any) -> None:
-        super().__init__(request, *arguments, **options)
-        if not self.is_popup:
-            self.title = capfirst(str(self.opts.verbose_name_plural))
+    model_admin: "TenantAdmin"
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> models.QuerySet:
         rows = super().get_queryset(request, exclude_parameters)
-        model_admin: Any = self.model_admin
-        self._keep_owner(request, model_admin.owner_parameter)
+        self._keep_owner(request, self.model_admin.owner_parameter)
         return self.shown_rows(request, rows)
 
     def shown_rows(self, request: HttpRequest, rows: models.QuerySet) -> models.QuerySet:
         """Return the rows with all that the list shows of them."""
-        model_admin: Any = self.model_admin
-        related = model_admin.get_list_select_related(request)
+        related = self.model_admin.get_list_select_related(request)
         if not isinstance(related, bool):  # Django leaves them out, since the rows come with their tenant
             rows = rows.select_related(*related)
-        shown: models.QuerySet = model_admin.annotated(rows)
-        return shown
+        return self.model_admin.annotated(rows)
 
     whole_list = "?"
     """The address of the list without its search and filters."""
@@ -126,6 +122,12 @@ class AnnotatedChangeList(ChangeList):
         self.clear_all_filters_qs = self.get_query_string({parameter: owner}, list(self.filter_params))
 
 
+class TenantRow(Protocol):
+    """A row of a model that `has_tenant`."""
+
+    tenant: Tenant | None
+
+
 class TenantAdmin(DatabaseDeletion):
     """A model admin that shows one tenant's rows and writes through operations.
 
@@ -136,7 +138,7 @@ class TenantAdmin(DatabaseDeletion):
     transaction and comes back as an error of the form, beside the field that `error_fields` names for it.
     """
 
-    form: Any = DocumentForm
+    form: type[forms.ModelForm] = DocumentForm
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # they count the whole table, once for each choice
@@ -164,7 +166,7 @@ class TenantAdmin(DatabaseDeletion):
     found_at = 0
     """Where the search of the start page lists the rows; 0: it does not find them."""
 
-    def __init__(self, model: Any, admin_site: Any) -> None:
+    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         for field in self.opts.get_fields():
             if isinstance(field, models.JSONField):
@@ -184,7 +186,7 @@ class TenantAdmin(DatabaseDeletion):
 
         return show
 
-    def _shown_as(self, name: Any) -> Any:
+    def _shown_as(self, name: str | Names) -> str | Names:
         return f"shown_{name}" if hasattr(self, f"shown_{name}") else name
 
     def shown(self, value: object) -> str:
@@ -199,7 +201,9 @@ class TenantAdmin(DatabaseDeletion):
         """Keep the rows of the tenant; all of them when none is named."""
         return of_tenant(queryset, self.tenant_path, tenant_id)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> models.Model | None:
         """Return the row that an address names; None when there is no such row, or the text can name none."""
         # An empty `_to_field` in the address means the primary key, as an absent one does.
         return None if "\0" in object_id else super().get_object(request, object_id, from_field or None)
@@ -208,18 +212,18 @@ class TenantAdmin(DatabaseDeletion):
         rows = self.limited(super().get_queryset(request), staff_tenant_id(request))
         return rows.select_related("tenant") if has_tenant(self.model) else rows
 
-    def tenant_of_form(self, request: HttpRequest, obj: Any = None) -> object:
+    def tenant_of_form(self, request: HttpRequest, obj: models.Model | None = None) -> Tenant | None:
         """Return the tenant whose rows a form may offer: the row's own, the staff's, or the one chosen."""
         if not has_tenant(self.model):
             return None
         if obj is not None:
-            return obj.tenant
+            return cast(TenantRow, obj).tenant
         user = staff_of(request)
         return user.tenant if user.tenant_id is not None else self._chosen_tenant(request)
 
-    def _chosen_tenant(self, request: HttpRequest) -> object:
+    def _chosen_tenant(self, request: HttpRequest) -> Tenant | None:
         chosen = request.POST.get("_tenant") or request.GET.get("tenant") or ""
-        tenants = tenant_model(self.model)._default_manager.all()
+        tenants = Tenant.objects.all()
         if (key := key_of(chosen)) is not None:
             return tenants.filter(pk=key).first()
         first = list(tenants[:2])
@@ -258,13 +262,16 @@ class TenantAdmin(DatabaseDeletion):
         if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
             raise UnusableParameters  # PostgreSQL has no text with it
         try:
-            request.shown_list = super().get_changelist_instance(request)  # type: ignore[attr-defined]
-            return request.shown_list  # type: ignore[attr-defined]
+            shown = super().get_changelist_instance(request)
         except DisallowedModelAdminLookup as refused:
             logger.warning("The admin refused to filter %s: %s", self.opts.label, refused)
             raise UnusableParameters from refused
         except IncorrectLookupParameters as refused:
             raise UnusableParameters from refused
+        if not shown.is_popup:
+            shown.title = capfirst(str(self.opts.verbose_name_plural))
+        request.shown_list = shown  # type: ignore[attr-defined]
+        return shown
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
@@ -296,6 +303,7 @@ class TenantAdmin(DatabaseDeletion):
         ]
         if chosen:
             field = get_fields_from_path(self.model, chosen[0])[-1]
+            assert isinstance(field, RelatedField)
             media += AutocompleteSelect(field, self.admin_site).media
             media += forms.Media(js=["core/autocomplete_filter.js"])
         return media
@@ -345,11 +353,14 @@ class TenantAdmin(DatabaseDeletion):
     @contextmanager
     def _filter_as_source(self, request: HttpRequest, number: int) -> Iterator[None]:
         """Name the filter of the list as the occasion of an action on all rows that it matches."""
-        shown: Any = getattr(request, "shown_list", None)
+        shown: ChangeList | None = getattr(request, "shown_list", None)
         actor = current_actor()
-        parts = filter_parts(shown) if shown is not None and actor is not None else []
-        acts_on_all = request.POST.get("select_across") == "1" or (parts and number >= shown.result_count)
-        if actor is None or not parts or not acts_on_all:
+        if shown is None or actor is None:
+            yield
+            return
+        parts = filter_parts(shown, owner=self.owner_parameter)
+        acts_on_all = request.POST.get("select_across") == "1" or number >= shown.result_count
+        if not parts or not acts_on_all:
             yield
             return
         with with_source(FILTERED, filter_source(actor.source_id, parts)):
@@ -395,8 +406,8 @@ class TenantAdmin(DatabaseDeletion):
         return fieldsets
 
     def get_form(
-        self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: object
-    ) -> Any:
+        self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: object
+    ) -> type[forms.ModelForm]:
         tenant = self.tenant_of_form(request, obj)
         request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
         form: Any = super().get_form(request, obj, change=change, **kwargs)
@@ -409,12 +420,14 @@ class TenantAdmin(DatabaseDeletion):
             attributes["refused_field"] = self.error_fields.get(refusal.field, refusal.field)
         return type(form.__name__, (form,), attributes)
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_dbfield(
+        self, db_field: models.Field, request: HttpRequest, **kwargs: object
+    ) -> forms.Field | None:
         if db_field.name in self.localized_fields:
             return self._localized_field(db_field, request)
         if isinstance(db_field, models.JSONField):
-            kwargs.setdefault("form_class", JsonField)
-            if issubclass(kwargs["form_class"], JsonField):
+            form_class = kwargs.setdefault("form_class", JsonField)
+            if isinstance(form_class, type) and issubclass(form_class, JsonField):
                 kwargs["kind"] = dict if db_field.null else type(db_field.get_default())
                 kwargs["is_nullable"] = db_field.null
         elif isinstance(db_field, models.DateTimeField):
@@ -443,7 +456,9 @@ class TenantAdmin(DatabaseDeletion):
             help_text=db_field.help_text,
         )
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_foreignkey(
+        self, db_field: models.ForeignKey, request: HttpRequest, **kwargs: object
+    ) -> forms.ModelChoiceField | None:
         if "widget" not in kwargs and db_field.name in self.get_autocomplete_fields(request):
             tenant = getattr(request, "form_tenant", None)
             kwargs["widget"] = AutocompleteSelect(
@@ -452,11 +467,12 @@ class TenantAdmin(DatabaseDeletion):
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, AutocompleteSelect):
             # what is chosen reads as it did in the list that it was chosen from
-            chosen: Any = self.admin_site.get_model_admin(db_field.remote_field.model)
+            chosen = self.admin_site.get_model_admin(db_field.remote_field.model)
+            assert isinstance(chosen, TenantAdmin)
             field.label_from_instance = chosen.autocomplete_text
         return field
 
-    def get_field_queryset(self, db: object, db_field: Any, request: HttpRequest) -> models.QuerySet:
+    def get_field_queryset(self, db: object, db_field: RelatedField, request: HttpRequest) -> models.QuerySet:
         model = db_field.remote_field.model
         rows = visible_rows(model, request, self)
         tenant = getattr(request, "form_tenant", None)
@@ -494,19 +510,17 @@ class TenantAdmin(DatabaseDeletion):
             request.refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, object]]:
         """Return links to pages about the row: `url`, `text`, and perhaps a `note`.
 
         These are the lists that can be filtered by it.
         """
-        links = []
-        relation: Any
-        for relation in self.opts.get_fields(include_hidden=True):
-            if not (relation.one_to_many and relation.auto_created):
+        links: list[dict[str, object]] = []
+        for relation in references_to(self.opts):
+            model = related_model(relation)
+            if not self.admin_site.is_registered(model):
                 continue
-            if not self.admin_site.is_registered(relation.related_model):
-                continue
-            other = self.admin_site.get_model_admin(relation.related_model)
+            other = self.admin_site.get_model_admin(model)
             name = relation.field.name
             if (name, AutocompleteFilter) in other.list_filter and other.has_view_permission(request):
                 page = reverse(f"admin:{other.opts.app_label}_{other.opts.model_name}_changelist")
@@ -558,7 +572,7 @@ class TenantAdmin(DatabaseDeletion):
         add: bool = False,
         change: bool = False,
         form_url: str = "",
-        obj: object = None,
+        obj: models.Model | None = None,
     ) -> HttpResponse:
         if obj is not None and not context.get("is_popup"):
             context["related_links"] = [*self.related_links(request, obj), *row_links(request, obj)]
@@ -569,7 +583,7 @@ class TenantAdmin(DatabaseDeletion):
             **self.admin_site.each_context(request),
             "title": gettext("Add {name}: for which tenant?").format(name=self.opts.verbose_name),
             "opts": self.opts,
-            "tenants": tenant_model(self.model)._default_manager.all(),
+            "tenants": Tenant.objects.all(),
             "parameters": [pair for pair in request.GET.items() if pair[0] != "tenant"],
             "is_popup": "_popup" in request.GET,
         }

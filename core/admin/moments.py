@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import Any, Protocol, Unpack
 
 from django import forms
 from django.contrib.admin import widgets
@@ -16,6 +16,8 @@ from django.utils.timesince import timesince
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import get_language, gettext, gettext_noop, npgettext_lazy, override
 from django.utils.translation import gettext_lazy as _
+
+from core.admin.declared import FieldOptions
 
 YEARS = range(2, 9_999)  # a day's distance from what Python and time zones cannot go beyond
 END_OF_DAY = time(23, 59, 59, 999_000)
@@ -131,7 +133,17 @@ def in_words(value: datetime, zone: tzinfo | None = None) -> str:
     return date_format(localtime(value, zone), gettext("l, j F Y, H:i T"))
 
 
-def window_text(row: Any, zone: tzinfo | None = None) -> SafeString:
+class HasWindow(Protocol):
+    """A row that is valid from one instant to another."""
+
+    @property
+    def valid_from(self) -> datetime | None: ...
+
+    @property
+    def valid_to(self) -> datetime | None: ...
+
+
+def window_text(row: HasWindow, zone: tzinfo | None = None) -> SafeString:
     """Return the window of a row as people read it."""
     starts, ends = shown_moment(row.valid_from, zone), shown_moment(row.valid_to, zone)
     if starts and ends:
@@ -165,9 +177,9 @@ class _TimeInput(widgets.BaseAdminTimeWidget):
 
     supports_microseconds = True
 
-    def format_value(self, value: Any) -> str:
+    def format_value(self, value: object) -> str:
         if not isinstance(value, time):
-            return value or ""
+            return str(value or "")
         if value.microsecond:
             return value.isoformat().rstrip("0")
         return value.strftime("%H:%M:%S" if value.second else "%H:%M")
@@ -184,11 +196,11 @@ class MomentInput(widgets.AdminSplitDateTime):
     def __init__(self, attrs: dict[str, object] | None = None) -> None:
         forms.MultiWidget.__init__(self, [widgets.BaseAdminDateWidget, _TimeInput], attrs)
 
-    def decompress(self, value: object) -> Any:
+    def decompress(self, value: object) -> tuple[date | None, time | None]:
         if not isinstance(value, datetime):
-            return [None, None]
+            return None, None
         moment = localtime(value, self.zone) if is_aware(value) else value
-        return [moment.date(), moment.time()]
+        return moment.date(), moment.time()
 
     def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
         context = super().get_context(name, value, attrs)
@@ -217,7 +229,7 @@ class MomentField(forms.MultiValueField):
     widget = MomentInput
     hidden_widget = forms.SplitHiddenDateTimeWidget
 
-    def __init__(self, *, is_end: bool = False, **options: Any) -> None:
+    def __init__(self, *, is_end: bool = False, **options: Unpack[FieldOptions]) -> None:
         parts = [forms.CharField(max_length=LONGEST, required=False) for _part in range(2)]
         super().__init__(parts, require_all_fields=False, **options)
         self.is_end = self.widget.is_end = is_end

@@ -1,12 +1,12 @@
 """Pages of the admin that belong to no model, and links on rows of others: packages add them."""
 
 from collections.abc import Callable
-from typing import Any
 
+from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import URLPattern
 
-RowLink = Callable[[HttpRequest, Any], dict[str, object] | None]
+RowLink = Callable[[HttpRequest, Model], dict[str, object] | None]
 
 _row_links: dict[str, list[RowLink]] = {}
 _pages: list[URLPattern] = []
@@ -27,7 +27,7 @@ def register_row_link(label: str, link: RowLink) -> None:
     _row_links.setdefault(label, []).append(link)
 
 
-def row_links(request: HttpRequest, row: Any) -> list[dict[str, object]]:
+def row_links(request: HttpRequest, row: Model) -> list[dict[str, object]]:
     """Return the links that packages have added to the page of a row."""
     links = [link(request, row) for link in _row_links.get(row._meta.label, ())]
     return [link for link in links if link is not None]

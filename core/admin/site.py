@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
-from typing import Any
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import BooleanField, Field, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.text import capfirst
@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin.actions import delete_selected
 from core.admin.faults import refusal_text
 from core.admin.keys import key_of
+from core.admin.model_admin import TenantAdmin
 from core.admin.pages import registered_pages
 from core.admin.panels import registered_panels, render_panel, shop_of, shown_panels
 from core.admin.tenants import sees_all_tenants
@@ -34,25 +35,48 @@ MOST_FOUND = 6
 class TenantAutocompleteView(AutocompleteJsonView):
     """Finds rows for an autocomplete field; `tenant` narrows what a superuser finds to the form's tenant."""
 
+    model_admin: TenantAdmin
+
     def get_queryset(self) -> QuerySet:
         if "\0" in self.term:  # PostgreSQL has no text with it, so nothing can be found
             return self.model_admin.get_queryset(self.request).none()
         rows = super().get_queryset()
-        model_admin: Any = self.model_admin
         tenant_id = key_of(self.request.GET.get("tenant", ""))
-        return rows if tenant_id is None else model_admin.limited(rows, tenant_id)
+        return rows if tenant_id is None else self.model_admin.limited(rows, tenant_id)
 
     def serialize_result(self, obj: object, to_field_name: str) -> dict[str, str]:
-        model_admin: Any = self.model_admin
         option = super().serialize_result(obj, to_field_name)  # type: ignore[misc]
-        return {**option, "text": model_admin.autocomplete_text(obj)}
+        return {**option, "text": self.model_admin.autocomplete_text(obj)}
 
 
-def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
+Arguments = ParamSpec("Arguments")
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+class FoundRow(NamedTuple):
+    """A row that the search has found."""
+
+    text: str
+    url: str
+
+
+class FoundRows(NamedTuple):
+    """The first rows of one model that the search has found, and where all of them are listed."""
+
+    name: str
+    rows: list[FoundRow]
+    more: str
+
+
+def overload_as_message(
+    view: Callable[Concatenate[HttpRequest, Arguments], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, Arguments], HttpResponseBase]:
     """Show the page again with a message when the service is too busy for what was sent from it."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *arguments: object, **options: object) -> object:
+    def guarded(
+        request: HttpRequest, *arguments: Arguments.args, **options: Arguments.kwargs
+    ) -> HttpResponseBase:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
@@ -76,7 +100,12 @@ class Console(admin.AdminSite):
         self.disable_action("delete_selected")
         self.add_action(delete_selected, "delete_selected")
 
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: object) -> None:
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[admin.ModelAdmin] | None = None,
+        **options: object,
+    ) -> None:
         """Register models, whose names and those of their fields are looked up in the reader's language.
 
         The models themselves say them in English: they know of no reader, and migrations record them.
@@ -84,7 +113,7 @@ class Console(admin.AdminSite):
         super().register(model_or_iterable, admin_class, **options)
         models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
         for model in models:
-            names: Any = model._meta
+            names = model._meta
             names.verbose_name = gettext_lazy(str(names.verbose_name))
             names.verbose_name_plural = gettext_lazy(str(names.verbose_name_plural))
             for field in names.get_fields():
@@ -93,11 +122,11 @@ class Console(admin.AdminSite):
                 for text in ("verbose_name", "help_text"):
                     if getattr(field, text, ""):
                         setattr(field, text, gettext_lazy(str(getattr(field, text))))
-                if getattr(field, "choices", None):
-                    field.choices = [(value, gettext_lazy(str(label))) for value, label in field.choices]
+                if isinstance(field, Field) and field.choices:
+                    field.choices = [(value, gettext_lazy(str(label))) for value, label in field.flatchoices]
 
-    def admin_view(self, view: Callable[..., object], cacheable: bool = False) -> Any:
-        return super().admin_view(overload_as_message(view), cacheable)
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        return super().admin_view(cast(View, overload_as_message(view)), cacheable)
 
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """Log in and go on to the page that was asked for, or to the start page where that is no page."""
@@ -157,19 +186,17 @@ class Console(admin.AdminSite):
         found = (
             [one for one in map(partial(self._found, request, term), self._searched()) if one] if term else []
         )
-        rows = [row for group in found for row in group["rows"]]
+        rows = [row for group in found for row in group.rows]
         if len(rows) == 1:
-            return HttpResponseRedirect(rows[0]["url"])
+            return HttpResponseRedirect(rows[0].url)
         context = {**self.each_context(request), "title": _("Find"), "term": term, "found": found}
         return TemplateResponse(request, "admin/start/find.html", context)
 
-    def _searched(self) -> list[Any]:
-        return sorted(
-            (one for one in self._registry.values() if getattr(one, "found_at", 0)),
-            key=lambda one: one.found_at,
-        )
+    def _searched(self) -> list[TenantAdmin]:
+        admins = (one for one in self._registry.values() if isinstance(one, TenantAdmin) and one.found_at)
+        return sorted(admins, key=lambda one: one.found_at)
 
-    def _found(self, request: HttpRequest, term: str, model_admin: Any) -> dict[str, Any] | None:
+    def _found(self, request: HttpRequest, term: str, model_admin: TenantAdmin) -> FoundRows | None:
         """Return the first rows of one model that the term finds."""
         if not model_admin.has_view_permission(request):
             return None
@@ -181,19 +208,15 @@ class Console(admin.AdminSite):
             return None
         names = model_admin.opts
         address = f"admin:{names.app_label}_{names.model_name}"
-        return {
-            "name": capfirst(str(names.verbose_name_plural)),
-            "rows": [
-                {
-                    "text": model_admin.autocomplete_text(row),
-                    "url": reverse(f"{address}_change", args=[row.pk]),
-                }
+        all_rows = f"{reverse(f'{address}_changelist')}?{urlencode({'q': term})}"
+        return FoundRows(
+            name=capfirst(str(names.verbose_name_plural)),
+            rows=[
+                FoundRow(model_admin.autocomplete_text(row), reverse(f"{address}_change", args=[row.pk]))
                 for row in first[:MOST_FOUND]
             ],
-            "more": f"{reverse(f'{address}_changelist')}?{urlencode({'q': term})}"
-            if len(first) > MOST_FOUND
-            else "",
-        }
+            more=all_rows if len(first) > MOST_FOUND else "",
+        )
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return TenantAutocompleteView.as_view(admin_site=self)(request)

@@ -1,4 +1,4 @@
-from typing import Any
+from datetime import datetime
 
 from django import template
 
@@ -12,6 +12,6 @@ register.filter("fault", fault_text)
 
 
 @register.filter
-def moment(value: Any) -> str:
+def moment(value: datetime | None) -> str:
     """Return an instant as people read it, with UTC in the tooltip."""
     return shown_moment(value)

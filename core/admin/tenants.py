@@ -8,6 +8,8 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from core.tenancy.models import Tenant
+
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -15,7 +17,7 @@ class Staff(Protocol):
     """A member of staff: what `core` knows of the model of `accounts`."""
 
     pk: int
-    tenant: models.Model | None
+    tenant: Tenant | None
     tenant_id: int | None
     is_superuser: bool
 
@@ -46,13 +48,6 @@ def staff_tenant_id(request: HttpRequest) -> int | None:
     if user.tenant_id is None and not user.is_superuser:
         raise PermissionDenied(_("This user belongs to no tenant."))
     return user.tenant_id
-
-
-def tenant_model(model: type[models.Model]) -> type[models.Model]:
-    """Return the model that the `tenant` of this model's rows is one of."""
-    related = model._meta.get_field("tenant").related_model
-    assert isinstance(related, type)
-    return related
 
 
 def has_tenant(model: type[models.Model]) -> bool:

@@ -1,7 +1,5 @@
 """The address behind the button "Undo" of messages: it takes back all that one request changed."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -18,6 +16,7 @@ from core.admin.undo import page_after
 from core.background.models import Job
 from core.errors import DomainError
 from core.journal.declarations import recorded, recorded_as
+from core.journal.models import Change
 from core.journal.undo.changes import Undone
 from core.journal.undo.occasions import Occasion, occasion_of_source, undo_occasion
 from core.journal.undo.rules import objects_taken_back
@@ -34,7 +33,7 @@ def may(request: HttpRequest, action: str, model: type[models.Model]) -> bool:
     return user.has_perms(own or (f"{model._meta.app_label}.{action}_{model._meta.model_name}",))
 
 
-def may_undo(request: HttpRequest, change: Any) -> bool:
+def may_undo(request: HttpRequest, change: Change) -> bool:
     """Say whether taking a change that a page shows back would do anything, and whether the user may."""
     return bool(change.undoable) and may(request, PERMISSIONS[change.kind], recorded_as(change.object).model)
 

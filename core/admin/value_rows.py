@@ -14,8 +14,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.declared import Text
 from core.admin.forms import MAX_JSON_LENGTH, JsonField, read_json
-from core.json_types import JsonObject
+from core.json_types import JsonObject, JsonValue
 from core.text import FLAGS
 
 MOST_ROWS = 100
@@ -63,12 +64,13 @@ def kind_of(value: object) -> Kind:
     return Kind.JSON
 
 
-def shown_text(value: Any) -> str:
+def shown_text(value: object) -> str:
     """Return the value as its input shows it."""
     match kind_of(value):
         case Kind.TEXT:
             return str(value)
         case Kind.LIST:
+            assert isinstance(value, list)
             return "\n".join(value)
         case Kind.JSON:
             return json.dumps(value, indent=2, ensure_ascii=False)
@@ -112,7 +114,7 @@ class RowsInput(forms.Widget):
         """Return the rows of a value, stored or entered as JSON; None when they cannot show it."""
         raise NotImplementedError
 
-    def value_from_datadict(self, data: Any, files: object, name: str) -> object:
+    def value_from_datadict(self, data: Mapping[str, str], files: object, name: str) -> object:
         if name in data:
             return data[name]
         rows = EnteredRows()
@@ -122,7 +124,7 @@ class RowsInput(forms.Widget):
                 rows.append(row)
         return rows
 
-    def value_omitted_from_data(self, data: Any, files: object, name: str) -> bool:
+    def value_omitted_from_data(self, data: Mapping[str, str], files: object, name: str) -> bool:
         return not any(key == name or key.startswith(f"{name}-") for key in data)
 
     def id_for_label(self, id_: str) -> str:
@@ -132,7 +134,7 @@ class RowsInput(forms.Widget):
         return value
 
     def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
-        context: dict[str, Any] = super().get_context(name, value, attrs)
+        context = super().get_context(name, value, attrs)
         shown = context["widget"]
         if isinstance(value, str):
             rows = None
@@ -145,14 +147,14 @@ class RowsInput(forms.Widget):
         new = [row for row in rows if not row.get("stored")]
         new += [dict.fromkeys(self.parts, "") for _row in range(max(NEW_ROWS - len(new), 1))]
         prefixes = (f"{name}-{index}-" for index in range(MOST_ROWS * 2))
-        rows = [
+        inputs = [
             {**self.shown_row(row), "prefix": prefix, "id": f"{shown['attrs'].get('id', name)}-{prefix}"}
             for row, prefix in zip([*stored, *new], prefixes, strict=False)
         ]
-        shown["rows"], shown["stored"], shown["new"] = rows, rows[: len(stored)], rows[len(stored) :]
+        shown["rows"], shown["stored"], shown["new"] = inputs, inputs[: len(stored)], inputs[len(stored) :]
         return context
 
-    def shown_row(self, row: dict[str, str]) -> dict[str, Any]:
+    def shown_row(self, row: dict[str, str]) -> dict[str, object]:
         """Return what the template shows of a row."""
         return dict(row)
 
@@ -172,7 +174,7 @@ class RowsField(JsonField):
         read = self.of_rows(value)
         return super().to_python(read) if read else super().to_python(None)
 
-    def of_rows(self, rows: EnteredRows) -> Any:
+    def of_rows(self, rows: EnteredRows) -> object:
         """Return the value that the rows say; raise ValidationError with all that is wrong with them."""
         raise NotImplementedError
 
@@ -183,7 +185,7 @@ class RowsField(JsonField):
         return value
 
 
-def stored_of(row: Mapping[str, str]) -> Any:
+def stored_of(row: Mapping[str, str]) -> JsonValue:
     """Return what the hidden input of a row says was stored; None for a new row."""
     try:
         return json.loads(row.get("stored") or "null")
@@ -253,9 +255,8 @@ class MixinsInput(RowsInput):
 class MixinsField(RowsField):
     """The attributes of mixins; a value that is emptied is removed."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.widget = MixinsInput()
+    def json_input(self) -> forms.Widget:
+        return MixinsInput()
 
     def of_rows(self, rows: EnteredRows) -> JsonObject:
         whole: JsonObject = {}
@@ -306,7 +307,7 @@ def stored_leaf(row: Mapping[str, str]) -> Leaf | None:
     """Return what was stored in the place of the row; None for a new row, or one that nobody can read."""
     match stored_of(row):
         case [[*names], value] if names and all(isinstance(name, str) for name in names):
-            return Leaf(tuple(names), value)
+            return Leaf(tuple(map(str, names)), value)
     return None
 
 
@@ -356,10 +357,14 @@ class ObjectsInput(RowsInput):
 class ObjectsField(RowsField):
     """A list of objects, of which some members are entered; the others are kept."""
 
-    def __init__(self, members: Mapping[str, object], **arguments: Any) -> None:
-        super().__init__(kind=list, required=False, **arguments)
+    def __init__(
+        self, members: Mapping[str, object], *, label: Text | None = None, help_text: Text = ""
+    ) -> None:
         self.members = members
-        self.widget = ObjectsInput(members)
+        super().__init__(kind=list, required=False, label=label, help_text=help_text)
+
+    def json_input(self) -> forms.Widget:
+        return ObjectsInput(self.members)
 
     def of_rows(self, rows: EnteredRows) -> list[JsonObject]:
         entries = []
@@ -383,11 +388,11 @@ def shown_member(entry: Mapping[str, object], name: str) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def all_leaves_of(value: Any, above: Path = ()) -> Iterator[Leaf]:
+def all_leaves_of(value: object, above: Path = ()) -> Iterator[Leaf]:
     """Yield the values of an object, those in lists of objects too, which are counted from 1."""
     if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
         value = {str(number): entry for number, entry in enumerate(value, 1)}
-    if not above or (isinstance(value, Mapping) and value):
+    if isinstance(value, Mapping) and (value or not above):
         for name, inner in value.items():
             yield from all_leaves_of(inner, (*above, name))
     else:

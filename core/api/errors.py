@@ -1,6 +1,7 @@
 """Every error as the response that its service documents. No response ever shows a stack trace or SQL."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
@@ -19,7 +20,6 @@ from core.api.error_bodies import (
     status_of,
 )
 from core.api.json import json_response
-from core.json_types import JsonObject
 from core.unavailability import unavailable_from
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     return None
 
 
-def error_response(exception: Exception, context: JsonObject) -> HttpResponse | None:
+def error_response(exception: Exception, context: Mapping[str, object]) -> HttpResponse | None:
     """Return the response to an exception in the format of the view's service; None for an internal error."""
     error = as_domain_error(exception)
     if error is None:

@@ -28,7 +28,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from core.api import parameters
 from core.errors import InvalidInput
-from core.json_types import JsonMapping, JsonObject
+from core.json_types import JsonMapping
 from core.sql.composition import Sql, in_queryset
 from core.tenancy.callers import TenantRecord
 from core.timestamps import parse_time
@@ -130,7 +130,7 @@ class ListFilterSet(django_filters.FilterSet):
     """The filters of a list, read from the query. `Meta.alias` is the table's name in the statement."""
 
     tenant: TenantRecord
-    base_filters: JsonObject
+    base_filters: dict[str, ListFilter]
 
     class Meta:
         model: Any = None
@@ -146,7 +146,7 @@ class ListFilterSet(django_filters.FilterSet):
         super().__init__(data=query, queryset=model._base_manager.all() if model else None)
 
     @classmethod
-    def get_filters(cls) -> JsonObject:
+    def get_filters(cls) -> dict[str, ListFilter]:
         declared = super().get_filters().items()
         return {each.parameter or wire_name(name): each for name, each in declared}
 
@@ -169,7 +169,7 @@ class ListFilterSet(django_filters.FilterSet):
             for name, declared in cls.base_filters.items()
         )
 
-    def values(self) -> JsonObject:
+    def values(self) -> dict[str, object]:
         """Return the value of each parameter that was sent; raise InvalidInput for a faulty one."""
         if not self.is_valid():
             name, [message, *_] = next(iter(self.errors.items()))

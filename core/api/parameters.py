@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
@@ -107,13 +106,13 @@ def page_request(
 
 
 def query_parameter(
-    name: str, description: str, *, type: Any = str, enum: list[str] | None = None, required: bool = False
+    name: str, description: str, *, type: type = str, enum: list[str] | None = None, required: bool = False
 ) -> OpenApiParameter:
     """Describe a parameter in the query string."""
     return OpenApiParameter(name, type, OpenApiParameter.QUERY, required, description, enum)
 
 
-def header_parameter(name: str, description: str, *, type: Any = str) -> OpenApiParameter:
+def header_parameter(name: str, description: str, *, type: type = str) -> OpenApiParameter:
     """Describe a request header."""
     return OpenApiParameter(name, type, OpenApiParameter.HEADER, False, description)
 
@@ -183,7 +182,7 @@ def paging(default_size: int) -> tuple[OpenApiParameter, ...]:
     return PAGE_NUMBER, page_size_parameter(default_size), NEXT, PREVIOUS
 
 
-def response_header(name: str, description: str, *statuses: int, type: Any = str) -> OpenApiParameter:
+def response_header(name: str, description: str, *statuses: int, type: type = str) -> OpenApiParameter:
     """Describe a header of the responses with these statuses."""
     return OpenApiParameter(
         name,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import uritemplate
+from django.http.response import HttpResponseBase
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import ResolvedComponent, is_list_serializer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -27,7 +28,10 @@ from core.representation.fields import Computed, Field, Nested
 from core.representation.representations import Representation
 from core.representation.schema import representation_schema
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
+Responses = Mapping[int, object] | Mapping[tuple[int, str], object] | Mapping[int | tuple[int, str], object]
+"""What an operation answers by status, or by status and media type."""
+
+Handler = TypeVar("Handler", bound=Callable[..., HttpResponseBase])
 
 MEANINGS = {
     400: "The request breaks a rule; the message says which.",
@@ -74,7 +78,7 @@ class Operation:
     is_public: bool = False
     parameters: tuple[OpenApiParameter, ...] = ()
     request: Any = None
-    responses: Mapping[Any, object] = field(default_factory=dict)
+    responses: Responses = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     reads: str = ""
     is_deprecated: bool = False
@@ -92,7 +96,7 @@ def operation(
     is_public: bool = False,
     parameters: Sequence[OpenApiParameter] = (),
     request: object = None,
-    responses: Mapping[Any, object] | None = None,
+    responses: Responses | None = None,
     errors: Sequence[int] = (),
     reads: str = "",
     is_deprecated: bool = False,
@@ -207,7 +211,7 @@ class AutoSchema(openapi.AutoSchema):
     def get_tags(self) -> list[str]:
         return [self.viewset.tag] if self.declared else super().get_tags()
 
-    def get_auth(self) -> list[Any]:
+    def get_auth(self) -> list[dict[str, list[str]]]:
         if self.declared is None:
             return super().get_auth()
         if self.declared.is_public:
@@ -399,7 +403,7 @@ class AutoSchema(openapi.AutoSchema):
                 documented[status] = OpenApiResponse(self.described(schema), description=MEANINGS[status])
         return documented
 
-    def successes(self) -> Mapping[Any, object]:
+    def successes(self) -> Responses:
         """Return what each status of success answers: as declared, or as usual for this kind of operation."""
         assert self.declared is not None
         if self.declared.responses:

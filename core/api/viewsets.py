@@ -12,7 +12,7 @@ import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
 from django.db import OperationalError, transaction
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.http.request import HttpHeaders
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
@@ -134,12 +134,12 @@ class ApiRequest(Request):
 class AlwaysJson(BaseContentNegotiation):
     """These services answer JSON whatever the client accepts."""
 
-    def select_parser(self, request: Request, parsers: Any) -> Any:
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser:
         return parsers[0]
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[object, str]:
+    ) -> tuple[BaseRenderer, str]:
         return renderers[0], renderers[0].media_type
 
 
@@ -149,7 +149,7 @@ class TokenOfTenant(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         return self.is_of_tenant(view.caller, request, view)
 
-    def is_of_tenant(self, caller: Any, request: Request, view: APIView) -> bool:
+    def is_of_tenant(self, caller: Caller | None, request: Request, view: APIView) -> bool:
         if not caller or not caller.is_authenticated:
             return False
         name = caller.tenant.name
@@ -218,7 +218,7 @@ class ContractViewSet(DocumentChecks):
     query: QueryDict
     is_strict = False
 
-    def dispatch(self, request: Any, *args: object, **kwargs: object) -> Any:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         """Answer the request, and keep nothing of it.
 
         The view refers to its own methods and to the request, and the request to itself: such circles hold
@@ -319,7 +319,7 @@ class ContractViewSet(DocumentChecks):
         """Say whether a 201 names the address of what was created: where documents are read, it does."""
         return action in ("create", "update") and hasattr(cls, "retrieve")
 
-    def location_of(self, response: Any) -> str:
+    def location_of(self, response: HttpResponse) -> str:
         path = self.request._request.path_info
         if self.action == "update":
             above, _, name = path.rpartition("/")

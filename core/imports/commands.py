@@ -31,8 +31,7 @@ from core.imports.removals import (
 from core.imports.resources import ImportResource
 from core.imports.runner import Report, run_import
 from core.imports.runs import ImportOrder, NothingToResume
-from core.tenancy.callers import TenantRecord
-from core.tenancy.models import Tenant
+from core.tenancy.models import tenant_called
 from core.text import counted_rows
 from core.timestamps import format_time
 from core.unavailability import failure_in_words, is_failure_of_server
@@ -54,12 +53,6 @@ UPDATES = (
     " empties it."
 )
 SAID_BY_NAME = ("created", "changed", "unchanged", "repeated", "removed", "refused")
-
-
-class UnknownTenant(DomainError):
-    """No tenant has this name."""
-
-    code = "unknown_tenant"
 
 
 def whole_number(text: str) -> int:
@@ -138,14 +131,6 @@ def removal_limit(text: str) -> RemovalLimit:
     if limit is None:
         raise ArgumentTypeError(f"{text!r} must be a number of rows, or a share from 0% to 100%")
     return limit
-
-
-def tenant_named(name: str) -> TenantRecord:
-    """Return the tenant; raise UnknownTenant when there is none."""
-    tenant = Tenant.objects.filter(name=name).first()
-    if tenant is None:
-        raise UnknownTenant(f"There is no tenant {name}.")
-    return tenant.record
 
 
 class ImportCommand(BaseCommand):
@@ -299,7 +284,7 @@ class ImportCommand(BaseCommand):
             )
         started = monotonic()
         try:
-            record = tenant_named(tenant)
+            record = tenant_called(tenant).record
             with InputFile(file, encoding=options["encoding"]) as source:
                 order = ImportOrder(
                     kind=self.kind,
@@ -469,7 +454,7 @@ class ExportCommand(BaseCommand):
     def handle(self, *, file: str, tenant: str, **options: Any) -> None:
         chosen = Format(options["format"]) if options["format"] else format_of_name(file) or Format.CSV
         try:
-            record = tenant_named(tenant)
+            record = tenant_called(tenant).record
             with output_file(file) as stream:
                 count = write_documents(
                     stream,

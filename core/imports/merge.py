@@ -203,12 +203,22 @@ class Merge:
         return tally
 
     def _prepare(self, cursor: CursorWrapper) -> None:
+        """Set how the transaction is planned, and analyze the tables that PostgreSQL wrongly takes for empty.
+
+        It does so after a vacuum that came when nothing in a table was committed yet. Then any index seems as
+        good as any other, and each row that is written may be checked against all rows of the tenant: hours
+        for a file of some hundred thousand lines.
+        """
+        tables = sorted({self.kind.target.table, *(one.table for one in self.kind.references)})
         cursor.execute(
-            "SELECT set_config(name, value, true)"
-            " FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
-            [list(PLANNING), list(PLANNING.values())],
+            "WITH planning AS MATERIALIZED (SELECT set_config(name, value, true)"
+            " FROM unnest(%s::text[], %s::text[]) AS setting (name, value))"
+            " SELECT relname FROM pg_class WHERE (SELECT count(*) FROM planning) > 0"
+            " AND oid = ANY(%s::text[]::regclass[]) AND reltuples = 0 AND relpages > 0 ORDER BY relname",
+            [list(PLANNING), list(PLANNING.values()), tables],
         )
-        _notice_sizes(cursor, self.kind)
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"ANALYZE {table}")
 
     def _resolve_names(self, cursor: CursorWrapper) -> None:
         for refusal in self.refused_later():
@@ -220,10 +230,14 @@ class Merge:
             for statement in naming_statements(self.kind, other):
                 self._execute(cursor, statement)
 
-    def _apply_resolved(self, cursor: CursorWrapper) -> Tally:
-        """Write the rows of `import_resolved`, or only count what would be written, and drop the table."""
+    def _apply_resolved(self, cursor: CursorWrapper, survey: "Survey | None" = None) -> Tally:
+        """Write the rows of `import_resolved`, or only count what would be written, and drop the table.
+
+        A `survey` of these very rows is not made again, unless some of them are refused meanwhile.
+        """
         may_move = self._judge_unique_values(cursor)
-        survey = self._survey(cursor)
+        if survey is None or may_move:
+            survey = self._survey(cursor)
         tally = Tally(rows=survey.rows)
         if self.write:
             self._write_judged(cursor, survey, tally, may_move)
@@ -440,7 +454,7 @@ class SlicedMerge:
             fits = self.survey.new + self.survey.differing <= size
             if fits and not (self.is_sorted or is_replacement):
                 self.is_done = True
-                return self.merge._apply_resolved(cursor)
+                return self.merge._apply_resolved(cursor, replace(self.survey))
             sort, take = slicing_statements(self.merge.kind)
             if not self.is_sorted:
                 cursor.execute(sort)
@@ -467,23 +481,6 @@ class SlicedMerge:
             self.is_done = self.is_upserted and not self.outlook.removed
             merge = replace(self.merge, mode=Mode.UPSERT) if is_replacement else self.merge
             return merge._apply_resolved(cursor)
-
-
-def _notice_sizes(cursor: CursorWrapper, kind: MergeSpec) -> None:
-    """Have PostgreSQL look at the tables of a kind that it takes for empty while there is something in them.
-
-    It does so after a vacuum that came when nothing in the table was committed yet. Then any index seems as
-    good as any other, and each row that is written may be checked against all rows of the tenant: hours for
-    a file of some hundred thousand lines.
-    """
-    tables = sorted({kind.target.table, *(reference.table for reference in kind.references)})
-    cursor.execute(
-        "SELECT relname FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
-        " AND reltuples = 0 AND relpages > 0 ORDER BY relname",
-        [tables],
-    )
-    for (table,) in cursor.fetchall():
-        cursor.execute(f"ANALYZE {table}")
 
 
 def drop_stages(cursor: CursorWrapper) -> None:

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import orjson
 
@@ -24,6 +23,7 @@ from core.imports.columns import (
 from core.imports.files import STANDARD_INPUT, InputFile, Line, UnreadableFile
 from core.imports.json_arrays import array_entries
 from core.imports.plain_rows import PlainRow
+from core.json_types import JsonMapping
 from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
 
 LONGEST_FIELD = 1_048_576
@@ -76,7 +76,7 @@ class Record:
 
     line: int
     source: str
-    body: Mapping[str, Any] | None = None
+    body: JsonMapping | None = None
     error: DomainError | None = None
     is_plain: bool = False
     given: Given = NOTHING_GIVEN

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
@@ -147,7 +146,7 @@ def hold_run(run: ImportRun, waiting: Callable[[str], None] = lambda message: No
     raise ImportIsRunning(f"Import {run.pk} is at work in another process.")
 
 
-def replacement_key(kind: str, tenant_id: int) -> list[Any]:
+def replacement_key(kind: str, tenant_id: int) -> list[int | str]:
     return [int(Lock.REPLACEMENT), f"{kind} {tenant_id}"]
 
 

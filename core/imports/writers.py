@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from django.db import transaction
 
@@ -96,7 +96,7 @@ class Writer(ABC, Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableWriter(Writer[Sequence[Any]]):
+class TableWriter(Writer[Sequence[object]]):
     """Writes rows by merging them into their table.
 
     A row is the values of `table.given`, behind the version that it expects. `key_of` says which stored row a

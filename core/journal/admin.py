@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -115,9 +114,15 @@ class SubjectFilter(admin.SimpleListFilter):
     parameter_name = "of"
     template = "admin/chosen_filter.html"
 
-    def __init__(self, request: HttpRequest, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        request: HttpRequest,
+        params: dict[str, str],
+        model: type[models.Model],
+        model_admin: admin.ModelAdmin,
+    ) -> None:
         self.row = chosen_row(request)
-        super().__init__(request, *arguments, **options)
+        super().__init__(request, params, model, model_admin)
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [(self.value() or "", str(self.row))] if self.row is not None else []
@@ -138,11 +143,11 @@ class OlderFilter(admin.SimpleListFilter):
     parameter_name = "older"
     template = "admin/chosen_filter.html"
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, Text]]:
         key = key_of(self.value() or "")
         rows = model_admin.get_queryset(request).filter(pk=key).values_list("at", flat=True)
         self.at = None if key is None else rows.first()
-        return [] if self.at is None else [(self.value(), shown_moment(self.at))]
+        return [] if self.at is None else [(self.value() or "", shown_moment(self.at))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.value():
@@ -250,13 +255,13 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         return person_of(change)
 
     @admin.display(description=_("What they did"))
-    def did(self, change: Any) -> str:
+    def did(self, change: Change) -> str:
         if not hasattr(change, "sentence"):
             add_sentences([change])
         return change.sentence
 
     @admin.display(description=_("Of"))
-    def subject(self, change: Any) -> str:
+    def subject(self, change: Change) -> str:
         if not hasattr(change, "subject_name"):
             add_sentences([change])
         url = address_of(change.subject_row)
@@ -271,7 +276,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         return occasion_of(change)
 
     @admin.display(description="")
-    def undo_link(self, change: Any) -> str:
+    def undo_link(self, change: Change) -> str:
         """A button that takes the change back at once: an undo is itself a change that can be undone."""
         if not change.may_undo:
             return ""
@@ -350,7 +355,7 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
         return None
     model_admin = admin.site.get_model_admin(Change)
     assert isinstance(model_admin, ChangeAdmin)
-    changes: list[Any] = list(
+    changes = list(
         model_admin.get_queryset(request)
         .filter(tenant=shop)
         .exclude(object__in=BY_SHOPPERS)

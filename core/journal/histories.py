@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from django.db import models
 from django.db.models import Case, F, JSONField, Q, QuerySet, When
@@ -26,7 +25,7 @@ def shown_changes(rows: QuerySet[Change]) -> QuerySet[Change]:
     return rows.defer("keys", "before", "after", "tx").annotate(**documents)
 
 
-def add_undoable(changes: Sequence[Any]) -> None:
+def add_undoable(changes: Sequence[Change]) -> None:
     """Say of each change whether taking it back would do anything, as its attribute `undoable`.
 
     In a statement of its own, whose plan is kept: to plan it takes longer than to run it.
@@ -111,7 +110,7 @@ class Part:
         )
 
 
-def newest_changes(row: models.Model, *, before: int | None, most: int) -> list[Any]:
+def newest_changes(row: models.Model, *, before: int | None, most: int) -> list[Change]:
     """Return the newest changes of the history of a row, below an id, as pages show them."""
     tenant_id: int | None = getattr(row, "tenant_id", None)
     tenant = (

@@ -1,6 +1,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from core.json_types import JsonObject
 from core.key_ranges import KeyRanges
 
 
@@ -11,6 +12,18 @@ class Change(models.Model):
     describes the columns. The table is partitioned by month; ids are unique because one
     sequence gives them, not by an index.
     """
+
+    # what pages that show changes add to them: see `add_sentences` and `add_undoable`
+    shown_before: JsonObject | None
+    shown_after: JsonObject | None
+    sentence: str
+    who: str
+    occasion: str
+    subject_row: models.Model | None
+    subject_name: str
+    undoable: bool
+    may_undo: bool
+    url: str
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()

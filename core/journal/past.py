@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import orjson
 from django.db import connection, models
@@ -190,7 +189,7 @@ KEY_OF_FORMER = Sql(
 )
 
 
-def former_value(one: RecordedAssignments, tenant_id: int, field: Any) -> Sql:
+def former_value(one: RecordedAssignments, tenant_id: int, field: models.Field) -> Sql:
     """The value of a column of an assignment as `touched` has it: where it belongs, or from `row`."""
     column = field.column
     if column == one.primary_key:
@@ -204,7 +203,7 @@ def former_value(one: RecordedAssignments, tenant_id: int, field: Any) -> Sql:
     for name, member in one.members.items():
         if column == member:
             return sql("CASE WHEN touched.object = {name} THEN touched.member END", name=param(name, "text"))
-    kind = field.db_type(connection).partition("(")[0]
+    kind = (field.db_type(connection) or "").partition("(")[0]
     arrow = "->" if kind == "jsonb" else "->>"
     value = sql(
         "(touched.row {arrow} {name})::{kind}", arrow=Sql(arrow), name=param(column, "text"), kind=Sql(kind)

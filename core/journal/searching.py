@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Concat, Trim
 
+from core.journal.models import Change
 from core.tenancy.models import Tenant
 
 MOST_FOUND = 500  # of each column
@@ -22,7 +23,7 @@ Place = tuple[datetime, int]
 """Where a change comes in the order of the journal: its time and its key."""
 
 
-def newest_found(rows: QuerySet[Any], term: str, tenant_id: int | None) -> tuple[list[int], Place | None]:
+def newest_found(rows: QuerySet[Change], term: str, tenant_id: int | None) -> tuple[list[int], Place | None]:
     """Return the keys of the newest changes that a text finds, and from which place on all of them are there.
 
     Only whole names and ids are found, written as they are or in small or capital letters. `rows` are those

@@ -8,7 +8,6 @@ cached plan of a statement of one row has to do for a hundred thousand as well.
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from django.db import models
 from django.db.models.fields import NOT_PROVIDED
@@ -58,6 +57,9 @@ LEAVE = """    IF (
 """
 COUNTED = """    SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}
     INTO rows_written, least_tenant, greatest_tenant;
+    IF rows_written = 0 THEN
+        RETURN NULL;
+    END IF;
 """
 FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -138,6 +140,9 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> s
     FROM {"changed" if is_new else "before"} AS it CROSS JOIN LATERAL (SELECT {columns}) AS shown
     {"" if is_new else f"ORDER BY it.{pk}"};
     GET DIAGNOSTICS rows_written = ROW_COUNT;
+    IF rows_written = 0 THEN
+        RETURN NULL;
+    END IF;
 """
 
 
@@ -365,10 +370,11 @@ def is_cascade_of(recorded: RecordedAssignments) -> str:
 
 def parents(recorded: Recorded, action: str) -> list[tuple[str, str]]:
     """Return the columns whose references take this action on deletion, and the tables that they refer to."""
-    fields: list[Any] = [
-        one for one in recorded.model._meta.concrete_fields if getattr(one, "deletion", "") == action
+    return [
+        (one.column, model._meta.db_table)
+        for one in recorded.model._meta.concrete_fields
+        if getattr(one, "deletion", "") == action and isinstance(model := one.related_model, type)
     ]
-    return [(one.column, one.related_model._meta.db_table) for one in fields]
 
 
 def is_gone(table: str, key: str) -> str:

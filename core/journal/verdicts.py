@@ -5,8 +5,6 @@ and neither is a version that grew. What the row was right after the change foll
 of later changes; without later changes it is the stored row.
 """
 
-from typing import Any
-
 import orjson
 from django.db import models
 from django.db.models.fields import NOT_PROVIDED
@@ -174,7 +172,9 @@ def references_of(model: type[models.Model]) -> list[tuple[str, type[models.Mode
     found = []
     for constraint in model._meta.constraints:
         if isinstance(constraint, SameTenantReference):
-            field: Any = model._meta.get_field(constraint.field)
+            field = model._meta.get_field(constraint.field)
+            assert isinstance(field, models.ForeignKey)
+            assert isinstance(field.related_model, type)
             found.append((field.column, field.related_model, constraint.on_delete))
     return found
 
@@ -193,11 +193,11 @@ def users_of(one: RecordedDocument) -> list[tuple[str, str, str]]:
         each.table for each in recorded() if isinstance(each, RecordedDocument) and each.part_of == one.object
     }
     found = set()
-    relation: Any
     for relation in one.model._meta.get_fields(include_hidden=True):
-        if not (relation.one_to_many and relation.auto_created):
+        if not (isinstance(relation, models.ManyToOneRel) and relation.one_to_many):
             continue
         user = relation.related_model
+        assert isinstance(user, type)
         for column, model, _ in references_of(user):
             if model is one.model and user._meta.db_table not in parts:
                 found.add((user._meta.db_table, column, str(user._meta.verbose_name_plural)))

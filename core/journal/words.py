@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import models
 from django.utils.dateparse import parse_datetime
@@ -234,7 +234,7 @@ def text_of(value: object) -> str:
 
 def references_of(changes: Iterable[Change]) -> dict[tuple[str, object], str]:
     """Return the names of sites, parents and others that the changes' values refer to, by column and key."""
-    wanted: dict[tuple[Any, str], set[int]] = {}
+    wanted: dict[tuple[type[models.Model], str], set[int]] = {}
     for change in changes:
         declared = recorded_as(change.object)
         if isinstance(declared, RecordedAssignments):
@@ -243,7 +243,7 @@ def references_of(changes: Iterable[Change]) -> dict[tuple[str, object], str]:
             if field.is_relation and (change.kind == "updated" or shows_references(declared, field)):
                 values = [row.get(field.column) for row in (change.before or {}, change.after or {})]
                 keys = {value for value in values if isinstance(value, int)}
-                if keys:
+                if keys and isinstance(field.related_model, type):
                     wanted.setdefault((field.related_model, field.column), set()).update(keys)
     return {
         (column, row.pk): str(row)
@@ -310,8 +310,9 @@ def subjects_of(changes: Iterable[Change]) -> dict[int, models.Model]:
 def subject_model(object_name: str) -> type[models.Model]:
     declared = recorded_as(object_name)
     if isinstance(declared, RecordedAssignments):
-        fields: Any = declared.model._meta.concrete_fields
-        owner: type[models.Model] = next(one for one in fields if one.column == declared.owner).related_model
+        fields = declared.model._meta.concrete_fields
+        owner = next(one.related_model for one in fields if one.column == declared.owner)
+        assert isinstance(owner, type)
         return owner
     if isinstance(declared, RecordedDocument) and declared.shown_with:
         return recorded_as(declared.shown_with).model
@@ -332,7 +333,7 @@ def name_of_subject(change: Change, row: models.Model | None) -> str:
     return name or f"{noun} {shown_id}".strip()
 
 
-def add_sentences(changes: list[Any]) -> None:
+def add_sentences(changes: list[Change]) -> None:
     """Give each change its sentence and subject, with the names of all that they refer to read at once."""
     for change in changes:
         change.before, change.after = change.shown_before, change.shown_after

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from random import getrandbits
@@ -10,7 +10,6 @@ from random import getrandbits
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from core.json_types import JsonObject
 from core.observation.access_log import AccessLine, access_log
 from core.observation.metrics import REQUEST_SECONDS, REQUEST_STATEMENTS
 from core.sql.statements import statements
@@ -43,7 +42,7 @@ def trace_id_of(request: HttpRequest) -> str:
     return found[1] if found else ""
 
 
-def given_id(meta: JsonObject) -> str:
+def given_id(meta: Mapping[str, str]) -> str:
     """Return the id that the client or a proxy gave a request, else its trace id, else a new one."""
     given = meta.get("HTTP_X_REQUEST_ID")
     if given is not None and REQUEST_ID.fullmatch(given):

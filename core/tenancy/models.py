@@ -3,6 +3,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from core.errors import NotFound
 from core.tenancy.callers import TenantRecord
 
 LANGUAGE = RegexValidator(r"\A[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", "Name a language such as en or de-CH.")
@@ -60,3 +61,17 @@ class Tenant(models.Model):
             self.currency,
             self.limit_reached,
         )
+
+
+class UnknownTenant(NotFound):
+    """No tenant has this name."""
+
+    code = "unknown_tenant"
+
+
+def tenant_called(name: str) -> Tenant:
+    """Return the tenant of this name; raise UnknownTenant when there is none."""
+    tenant = Tenant.objects.filter(name=name).first()
+    if tenant is None:
+        raise UnknownTenant(f"There is no tenant {name}. `create_tenant` makes one.")
+    return tenant

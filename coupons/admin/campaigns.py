@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
@@ -6,6 +6,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.db.models.options import Options
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -24,6 +25,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import exact_count
+from core.admin.declared import Fieldset, Fieldsets
 from core.admin.faults import refusal_text
 from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
@@ -33,6 +35,7 @@ from coupons.admin.filters import CodesFilter
 from coupons.admin.reports import report_page
 from coupons.campaigns import CampaignState, states_of_campaigns
 from coupons.forms.campaigns import CampaignForm
+from coupons.forms.coupons import CouponForm
 from coupons.models import Coupon, CouponCampaign
 from coupons.operations import (
     create_campaign,
@@ -46,27 +49,27 @@ MADE_AT_ONCE = 1_000
 SECONDS_BETWEEN_LOOKS = 3
 
 
+def without(fieldset: Fieldset, name: str) -> Fieldset:
+    title, options = fieldset
+    return title, {**options, "fields": [each for each in options["fields"] if each != name]}
+
+
 class CampaignTermsAdmin(CouponAdmin):
     """The form of a new campaign, which is that of a coupon; it saves a campaign."""
 
     form = CampaignForm
-    fieldsets: ClassVar[Any] = (
+    fieldsets: ClassVar[Fieldsets] = (
         (None, {"fields": ("name", "code_count", "code_prefix", "description")}),
-        *(
-            (
-                title,
-                {**options, "fields": [name for name in options["fields"] if name != "max_redemptions"]},
-            )
-            for title, options in CouponAdmin.fieldsets[1:]
-        ),
+        *(without(fieldset, "max_redemptions") for fieldset in CouponAdmin.fieldsets[1:]),
     )
 
     def __init__(self, admin_site: AdminSite) -> None:
         super().__init__(Coupon, admin_site)
-        self.opts: Any = CouponCampaign._meta  # whose permissions it takes
+        self.opts: Options = CouponCampaign._meta  # whose permissions it takes
         self.campaign: CouponCampaign | None = None
 
-    def save_model(self, request: HttpRequest, obj: Coupon, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Coupon, form: CouponForm, change: bool) -> None:
+        assert isinstance(form, CampaignForm)
         at = timezone.now()
         body = form.campaign
         campaign = create_campaign(tenant_id=obj.tenant_id, body=body, at=at)
@@ -162,10 +165,13 @@ class CouponCampaignAdmin(TenantAdmin):
             row.counts = found[row.pk]
         return changelist
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> CouponCampaign | None:
         campaign = super().get_object(request, object_id, from_field)
-        if campaign is not None:
-            campaign.counts = states_of_campaigns([campaign.pk], at=timezone.now())[campaign.pk]
+        if not isinstance(campaign, CouponCampaign):
+            return None
+        campaign.counts = states_of_campaigns([campaign.pk], at=timezone.now())[campaign.pk]
         return campaign
 
     def change_view(
@@ -340,8 +346,7 @@ class CouponCampaignAdmin(TenantAdmin):
 
 
 def counts_of(campaign: CouponCampaign) -> CampaignState:
-    counts: CampaignState = campaign.counts  # type: ignore[attr-defined]  # see get_changelist_instance
-    return counts
+    return campaign.counts  # see get_changelist_instance
 
 
 def is_complete(campaign: CouponCampaign) -> bool:

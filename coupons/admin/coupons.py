@@ -7,6 +7,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import F, Model, Q, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
 from core.admin.counts import exact_count
-from core.admin.declared import Names
+from core.admin.declared import Actions, Fieldset, Fieldsets, Filters, Names
 from core.admin.faults import fault_text
 from core.admin.filters import days_parameter, visible_rows
 from core.admin.keys import key_of
@@ -124,7 +125,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")
     readonly_fields = RECORD
-    fieldsets: ClassVar[Any] = (
+    fieldsets: ClassVar[Fieldsets] = (
         (None, {"fields": ("name", "code", "description")}),
         (
             _("What it gives"),
@@ -183,10 +184,10 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         # what holds the terms of a campaign is no code
         return rows.exclude(terms=F("pk")).select_related("terms")
 
-    def get_actions(self, request: HttpRequest, **options: Any) -> Any:
+    def get_actions(self, request: HttpRequest, **options: Any) -> Actions:
         return {} if lists_codes(request) else super().get_actions(request, **options)
 
-    def get_list_filter(self, request: HttpRequest) -> Any:
+    def get_list_filter(self, request: HttpRequest) -> Filters:
         """Offer for codes only the filters that know where their terms are."""
         found = super().get_list_filter(request)
         return [each for each in found if each not in OF_TERMS] if lists_codes(request) else found
@@ -219,8 +220,10 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             initial |= {"segments": [segment.pk], "is_segment_restricted": True}
         return initial
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change=change, **kwargs)
+    def get_form(
+        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: object
+    ) -> type[ModelForm]:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
         form.admin_site = self.admin_site
         return form
 
@@ -228,14 +231,14 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "code"] if obj is not None else fields
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Fieldsets:
         if obj is None:
             left_out = {*RECORD, "forgets_missing"}
         elif not self.has_change_permission(request, obj):
             left_out = {"segments", "included_categories", "excluded_categories", "forgets_missing"}
         else:
             left_out = set() if names_missing(obj) else {"forgets_missing"}
-        kept = [
+        kept: list[Fieldset] = [
             (title, {**options, "fields": [name for name in options["fields"] if name not in left_out]})
             for title, options in super().get_fieldsets(request, obj)
         ]

@@ -1,8 +1,8 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
@@ -175,9 +175,16 @@ class CodesFilter(LinkedFilter):
     title = _("codes")
     parameter_name = "codes"
     EVERY = "any"
-    STATES: ClassVar[Any] = {"": "", "open": _("unused"), "over": _("over"), "redeemed": _("redeemed")}
+    STATES: ClassVar[dict[str, Text]] = {
+        "": "",
+        "open": _("unused"),
+        "over": _("over"),
+        "redeemed": _("redeemed"),
+    }
 
-    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+    def __init__(
+        self, request: HttpRequest, params: dict[str, str], model: type[Model], model_admin: ModelAdmin
+    ) -> None:
         self.campaigns = visible_rows(CouponCampaign, request, model_admin)
         super().__init__(request, params, model, model_admin)
 
@@ -188,7 +195,7 @@ class CodesFilter(LinkedFilter):
             return None, ""
         return self.campaigns.filter(pk=key_of(key) or 0).select_related("terms").first(), state
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         if value == self.EVERY:
             return gettext("Coupons and codes of campaigns, deleted ones too")
         campaign, state = self.named()
@@ -226,9 +233,9 @@ class RedeemedFilter(DaysFilter):
 class OfRowFilter(LinkedFilter):
     """Redemptions by a row that the report is on, which a link names by its key."""
 
-    model: Any
+    model: type[Model]
 
-    def row(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> Any:
+    def row(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> Model | None:
         key = key_of(value)
         rows = visible_rows(self.model, request, model_admin)
         return None if key is None else rows.filter(pk=key).first()
@@ -243,7 +250,7 @@ class OfCampaignFilter(OfRowFilter):
 
     def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         campaign = self.row(value, request, model_admin)
-        return "" if campaign is None else str(campaign.terms.name)
+        return campaign.terms.name if isinstance(campaign, CouponCampaign) else ""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.value():

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -19,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart, share
+from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.admin.filters import days_parameter, visible_rows
 from core.admin.keys import key_of
@@ -31,13 +31,13 @@ from coupons.admin.filters import CodesFilter
 from coupons.models import Coupon, CouponCampaign
 from coupons.reasons import ReasonType
 from coupons.reports import Grouping, ReportLine, ReportTotal, report, totals
+from segments.console.record_parts import Tab, register_tab
 from segments.models import Segment
-from segments.record_parts import Tab, register_tab
 
 RIGHT = "coupons.view_redemption"
 PERIODS = (30, 90, 366)
 MOST_COMPARED = 200
-REASONS: dict[str, Any] = {
+REASONS: dict[str, Text] = {
     ReasonType.NOT_STARTED: _("It has not started yet"),
     ReasonType.EXPIRED: _("It is over"),
     ReasonType.USED_UP: _("All its uses are spent"),
@@ -63,7 +63,11 @@ def report_page(*, campaign: CouponCampaign | None = None, segment: Segment | No
     return f"{page}?{urlencode(query)}" if query else page
 
 
-def redemptions_page(first: date, last: date, row: Any = None) -> str:
+Reported = CouponCampaign | Segment
+"""What a report can be limited to."""
+
+
+def redemptions_page(first: date, last: date, row: Reported | None = None) -> str:
     """Return the list of the redemptions of these days, of one campaign or segment where it is given."""
     query = {"days": days_parameter(first, last)}
     if row is not None:
@@ -71,7 +75,7 @@ def redemptions_page(first: date, last: date, row: Any = None) -> str:
     return f"{reverse('admin:coupons_redemption_changelist')}?{urlencode(query)}"
 
 
-def issued_page(first: date, last: date, row: Any = None) -> str:
+def issued_page(first: date, last: date, row: Reported | None = None) -> str:
     """Return the list of the coupons and codes issued on these days, as `redemptions_page` does."""
     codes = str(row.pk) if isinstance(row, CouponCampaign) else CodesFilter.EVERY
     query = {CodesFilter.parameter_name: codes, "days": days_parameter(first, last)}
@@ -149,11 +153,10 @@ def chart_of(days: Sequence[tuple[date, ReportTotal]]) -> LineChart | None:
     return line_chart([DayValue(day, total.redeemed) for day, total in days]) if len(days) > 1 else None
 
 
-def tenant_of(request: HttpRequest, row: Any) -> Tenant | None:
+def tenant_of(request: HttpRequest, row: Reported | None) -> Tenant | None:
     """Return whose coupons are reported on: those of the row, the staff's, or of the only tenant."""
     if row is not None:
-        owner: Tenant = row.tenant
-        return owner
+        return row.tenant
     tenants = Tenant.objects.order_by("pk")
     if (tenant_id := staff_tenant_id(request)) is not None:
         return tenants.filter(pk=tenant_id).first()
@@ -162,7 +165,7 @@ def tenant_of(request: HttpRequest, row: Any) -> Tenant | None:
     return tenants.first()
 
 
-def chosen_row(request: HttpRequest) -> Any:
+def chosen_row(request: HttpRequest) -> Reported | None:
     """Return the campaign or segment that the address names, if the user may see it."""
     for name, model in (("campaign", CouponCampaign), ("segment", Segment)):
         key = key_of(request.GET.get(name, ""))
@@ -184,7 +187,9 @@ def report_view(request: HttpRequest) -> HttpResponse:
     first = (form.is_valid() and form.cleaned_data["first"]) or last - timedelta(PERIODS[0] - 1)
     wanted = request.GET.get("by", "")
     compared = Grouping(wanted) if row is None and wanted in ("campaign", "segment") else Grouping.NONE
-    of_row = {CouponCampaign: Grouping.CAMPAIGN, Segment: Grouping.SEGMENT}.get(type(row), Grouping.NONE)
+    of_row = Grouping.NONE
+    if row is not None:
+        of_row = Grouping.CAMPAIGN if isinstance(row, CouponCampaign) else Grouping.SEGMENT
     lines: list[ReportLine] = []
     groups: dict[str, ReportTotal] = {}
     error = " ".join(str(text) for texts in form.errors.values() for text in texts)
@@ -259,15 +264,15 @@ def report_view(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/coupons/report.html", context)
 
 
-def name_of(row: Any) -> str:
+def name_of(row: Reported | None) -> str:
     return str(row.terms.name) if isinstance(row, CouponCampaign) else str(row)
 
 
-def page_of_row(row: Any) -> str:
+def page_of_row(row: Reported | None) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]) if row else ""
 
 
-def list_page(row: Any) -> str:
+def list_page(row: Reported | None) -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_changelist") if row else ""
 
 

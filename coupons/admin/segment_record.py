@@ -6,8 +6,7 @@ from django.utils.translation import ngettext
 
 from core.admin.counts import CappedCount, shown_count
 from coupons.models import Coupon
-from segments.models import Segment
-from segments.record_parts import (
+from segments.console.record_parts import (
     Action,
     RecordNumber,
     ShownNumber,
@@ -16,6 +15,7 @@ from segments.record_parts import (
     register_number,
     register_tab,
 )
+from segments.models import Segment
 
 
 def coupons_page(segment: Segment) -> str:

@@ -16,7 +16,7 @@ from coupons import effects
 from coupons.admin.reports import report_page
 from coupons.models import Coupon
 from coupons.reports import redemptions_by_day
-from segments.object_pages import NamedObject, register_object
+from segments.console.object_pages import NamedObject, register_object
 
 MOST_COUNTED = 10_000
 QUICKLY = 200  # milliseconds

@@ -5,14 +5,16 @@ from django import forms
 from django.contrib.admin import AdminSite, widgets
 from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
 from core.admin import DocumentForm
 from core.admin.faults import fault_text, refusal_text
 from core.admin.forms import AutocompleteSelect
+from core.admin.relations import foreign_key
 from core.bodies import SchemaMetadata
+from core.tenancy.models import Tenant
 from core.text import plain
 from coupons.bodies import (
     UNLIMITED,
@@ -39,7 +41,9 @@ FORM_FIELDS = {
 class AutocompleteSelectMultiple(widgets.AutocompleteSelectMultiple, AutocompleteSelect):
     """The admin's search-as-you-type select of several rows, limited to one tenant's."""
 
-    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, object]:
+    def build_attrs(
+        self, base_attrs: dict[str, object], extra_attrs: dict[str, object] | None = None
+    ) -> dict[str, object]:
         """Leave out the button that clears all: it is no entry of the list that screen readers are read."""
         return super().build_attrs(base_attrs, extra_attrs) | {"data-allow-clear": "false"}
 
@@ -142,24 +146,28 @@ class CouponForm(DocumentForm):
         for name in ("discount_percentage", "discount_amount", "min_order_amount"):
             if isinstance(self.initial.get(name), Decimal):  # an address may begin the form with any text
                 self.initial[name] = plain(self.initial[name])
-        if self.tenant is None or "segments" not in self.fields:
+        tenant = self.tenant
+        if tenant is None or "segments" not in self.fields:
             return
-        self.choices_of("segments", Segment.objects.all(), CouponSegment, "segment")
-        self.choices_of("included_categories", Category.objects.all(), CouponCategory, "category")
-        self.choices_of("excluded_categories", Category.objects.all(), CouponCategory, "category")
+        self.choices_of(tenant, "segments", Segment.objects.all(), CouponSegment, "segment")
+        self.choices_of(tenant, "included_categories", Category.objects.all(), CouponCategory, "category")
+        self.choices_of(tenant, "excluded_categories", Category.objects.all(), CouponCategory, "category")
         if not self.missing():
             del self.fields["forgets_missing"]
 
-    def choices_of(self, name: str, rows: QuerySet, through: Any, relation: str) -> None:
+    def choices_of(
+        self, tenant: Tenant, name: str, rows: QuerySet, through: type[Model], relation: str
+    ) -> None:
         """Let the field choose among the tenant's rows, searched for as one types."""
-        field: Any = self.fields[name]
-        field.queryset = rows.filter(tenant=self.tenant)
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelMultipleChoiceField)
+        field.queryset = found = rows.filter(tenant=tenant)
         field.widget = AutocompleteSelectMultiple(
-            through._meta.get_field(relation), self.admin_site, tenant_id=self.tenant.pk
+            foreign_key(through, relation), self.admin_site, tenant_id=tenant.pk
         )
         field.widget.choices = field.choices
         if self.stored is not None:
-            self.initial[name] = field.queryset.filter(external_id__in=getattr(self.stored, name))
+            self.initial[name] = found.filter(external_id__in=getattr(self.stored, name))
 
     def missing(self) -> dict[str, tuple[str, ...]]:
         """Return the ids that the stored coupon names and that exist no more, by field."""
@@ -186,6 +194,7 @@ class CouponForm(DocumentForm):
         for kind in ("discount", "min_order"):
             amount, currency = f"{kind}_amount", f"{kind}_currency"
             if self.cleaned_data.get(amount) is not None and not self.cleaned_data.get(currency):
+                assert self.tenant is not None  # every coupon has one
                 self.cleaned_data[currency] = self.tenant.currency
             if self.cleaned_data.get(amount) is None:
                 self.cleaned_data[currency] = None

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Unpack
 
 from django import forms
 from django.contrib.admin import AdminSite
@@ -6,6 +6,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect, MomentField
+from core.admin.declared import Entered, FormOptions
+from core.admin.relations import foreign_key
 from core.tenancy.models import CURRENCY, Tenant
 from coupons.models import Redemption
 from segments.models import CustomerAssignment
@@ -18,21 +20,20 @@ class RefusalForm(forms.Form):
 
     def __init__(
         self,
-        *arguments: Any,
+        data: Entered | None,
+        *,
         admin_site: AdminSite,
         tenant: Tenant,
         customers: QuerySet,
         legal_entities: QuerySet,
-        **options: Any,
+        **options: Unpack[FormOptions],
     ) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(data, **options)
         self.fields["customer"] = forms.ModelChoiceField(
             customers,
             label=_("Customer"),
             required=False,
-            widget=AutocompleteSelect(
-                Redemption._meta.get_field("customer"), admin_site, tenant_id=tenant.pk
-            ),
+            widget=AutocompleteSelect(foreign_key(Redemption, "customer"), admin_site, tenant_id=tenant.pk),
             help_text=_("By number, or the beginning of e-mail or name. Leave empty for somebody unknown."),
         )
         self.fields["legal_entity"] = forms.ModelChoiceField(
@@ -40,7 +41,7 @@ class RefusalForm(forms.Form):
             label=_("Acting for"),
             required=False,
             widget=AutocompleteSelect(
-                CustomerAssignment._meta.get_field("legal_entity"), admin_site, tenant_id=tenant.pk
+                foreign_key(CustomerAssignment, "legal_entity"), admin_site, tenant_id=tenant.pk
             ),
             help_text=_("Leave empty for their only company; without one, or with several, for none."),
         )

@@ -7,6 +7,7 @@ from core.names import is_generated
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
 from core.tenancy.identifiers import generate_id
+from coupons.campaigns import CampaignState
 
 MOST_CODES_OF_CAMPAIGN = 100_000
 
@@ -17,6 +18,9 @@ class CouponCampaign(TenantOwned):
     `terms` is the coupon that holds them; no code reaches that one. The codes are coupons whose `terms` it
     is. They are made by and by until there are `code_count` of them.
     """
+
+    counts: CampaignState
+    """What has become of its codes, where a page has counted that."""
 
     tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
     external_id = models.CharField("id", max_length=128, default=generate_id)

@@ -6,14 +6,35 @@ from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
 
 
-class ReportCount(models.Model):
+class DayCount(models.Model):
+    """How often something happened on a day (UTC), and the discounts of it in `amount`.
+
+    `coupon_id` is the coupon's key, of a campaign's codes that of their terms. It is 0 for the coupons of a
+    `segment`, named by its id, and, where that is empty, for all coupons together. `kind` is one of
+    ReportCount.Kind or an outcome of JudgementCount.
+    """
+
+    coupon_id = models.BigIntegerField()
+    segment = models.CharField(max_length=128, blank=True)
+    day = models.DateField()
+    kind = models.CharField(max_length=40)
+    currency = models.CharField(max_length=3, blank=True)
+    count = models.BigIntegerField()
+    amount = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+
+    class Meta:
+        abstract = True
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.kind} {self.count}"
+
+
+class ReportCount(DayCount):
     """A part of what reports sum: with ReportAddition, the rows of a key are exactly what happened.
 
     Triggers add rows for what a statement changes, so that writers never wait for each other here, and a
-    background task merges them into one row for each key. `coupon_id` is the coupon's key, of a campaign's
-    codes that of their terms. It is 0 for the coupons of a `segment`, named by its id, and, where that is
-    empty, for all coupons together. `kind` is one of Kind or an outcome of JudgementCount. Days are those of
-    UTC. `amount` is the discount.
+    background task merges them into one row for each key.
     """
 
     class Kind(models.TextChoices):
@@ -23,17 +44,9 @@ class ReportCount(models.Model):
     ALL = 0
 
     tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
-    coupon_id = models.BigIntegerField()
-    segment = models.CharField(max_length=128, blank=True)
-    day = models.DateField()
-    kind = models.CharField(max_length=40)
-    currency = models.CharField(max_length=3, blank=True)
-    count = models.BigIntegerField()
-    amount = models.DecimalField(max_digits=30, decimal_places=6, default=0)
     is_merged = models.BooleanField(default=False, db_default=False)
 
-    class Meta:
-        default_permissions = ()
+    class Meta(DayCount.Meta):
         indexes = [
             models.Index(fields=["tenant", "coupon_id", "segment", "day"], name="report_counts_by_day"),
             models.Index(fields=["id"], condition=models.Q(is_merged=False), name="report_counts_to_merge"),
@@ -46,11 +59,8 @@ class ReportCount(models.Model):
             )
         ]
 
-    def __str__(self) -> str:
-        return f"{self.day}: {self.kind} {self.count}"
 
-
-class ReportAddition(models.Model):
+class ReportAddition(DayCount):
     """What triggers add for coupons and redemptions; a background task moves it to ReportCount.
 
     The columns mean the same, but rows for all coupons together are not written: those of coupons say it. The
@@ -60,19 +70,6 @@ class ReportAddition(models.Model):
     tenant = models.ForeignKey(
         "tenancy.Tenant", on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
-    coupon_id = models.BigIntegerField()
-    segment = models.CharField(max_length=128, blank=True)
-    day = models.DateField()
-    kind = models.CharField(max_length=40)
-    currency = models.CharField(max_length=3, blank=True)
-    count = models.BigIntegerField()
-    amount = models.DecimalField(max_digits=30, decimal_places=6, default=0)
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"{self.day}: {self.kind} {self.count}"
 
 
 class JudgementCount(TenantOwned):

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -18,8 +17,9 @@ from accounts.models.customers import SEARCHED_FIELDS
 from catalog.models import SEARCHED_FIELDS as NAMES_OF_ITEMS
 from catalog.models import Category, Product
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, window_text
-from core.admin.declared import Names
+from core.admin.declared import Fieldset, Names
 from core.admin.filters import visible_rows
+from core.admin.forms import DocumentForm
 from core.admin.keyset import KeysetPaginator
 from core.bodies import read_body
 from core.errors import NotFound
@@ -59,7 +59,7 @@ SAMPLE = 5_000
 SEARCH_MILLISECONDS = 150
 
 
-def fetched(rows: QuerySet) -> list[Any] | None:
+def fetched(rows: QuerySet) -> list[object] | None:
     """Return the only column of the rows; None when that takes too long."""
     text, params = rows.query.sql_with_params()
     found = fetch_within(Sql(text, params), milliseconds=SEARCH_MILLISECONDS)
@@ -97,7 +97,12 @@ def where(condition: str, params: Sequence[object]) -> RawSQL:
     return RawSQL(f"({condition})", params, output_field=BooleanField())  # noqa: S611
 
 
-RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
+Assignment = CustomerAssignment | ItemAssignment
+
+RECORD: Fieldset = (
+    _("Record"),
+    {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)},
+)
 
 
 class AssignmentAdmin(ChosenPages, TenantAdmin):
@@ -138,11 +143,11 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
         segment = filters.get("segment__id__exact", "")
         return {"segment": segment, **super().get_changeform_initial_data(request)}
 
-    def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: Assignment) -> list[dict[str, object]]:
         page = reverse("admin:segments_segment_change", args=(obj.segment_id,))
         return [{"url": page, "text": gettext("Segment {segment}").format(segment=obj.segment), "note": ""}]
 
-    def hold(self, obj: Any) -> None:
+    def hold(self, obj: Assignment) -> None:
         """Lock a stored assignment, its segment first; raise NotFound when it is gone."""
         held_segment(obj.tenant_id, obj.segment.external_id)
         if not self.model._base_manager.select_for_update(of=("self",)).filter(pk=obj.pk).exists():
@@ -152,16 +157,16 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
         remove_assignments(assignments=queryset)
 
     @admin.display(description=_("Segment"))
-    def segment_link(self, assignment: Any) -> SafeString:
+    def segment_link(self, assignment: Assignment) -> SafeString:
         page = reverse("admin:segments_segment_change", args=(assignment.segment_id,))
         return format_html('<a href="{}">{}</a>', page, assignment.segment)
 
     @admin.display(description=_("Valid"))
-    def window(self, assignment: Any) -> SafeString:
+    def window(self, assignment: Assignment) -> SafeString:
         return window_text(assignment, assignment.segment.site.time_zone)
 
     @admin.display(description=_("Added"), ordering="id")
-    def added(self, assignment: Any) -> SafeString:
+    def added(self, assignment: Assignment) -> SafeString:
         """When it was added, and by whom and on what occasion where the list has looked that up."""
         moment = shown_moment(assignment.created_at)
         if not (known := getattr(assignment, "added_by", None)):
@@ -226,7 +231,9 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
             return gettext("by hand")
         return format_html('<a href="{}">{}</a>', why_address(assignment), gettext("by rule"))
 
-    def save_model(self, request: HttpRequest, obj: CustomerAssignment, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: CustomerAssignment, form: DocumentForm, change: bool
+    ) -> None:
         if change:
             self.hold(obj)
         document = expecting(form.version_seen, customer_assignment_document(obj))
@@ -298,7 +305,7 @@ class ItemAssignmentAdmin(AssignmentAdmin):
     def type_name(self, assignment: ItemAssignment) -> str:
         return gettext("Product") if assignment.product_id else gettext("Category")
 
-    def save_model(self, request: HttpRequest, obj: ItemAssignment, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: ItemAssignment, form: DocumentForm, change: bool) -> None:
         if change:
             self.hold(obj)
         row = read_body(ItemAssignmentBody, expecting(form.version_seen, item_assignment_document(obj)))

@@ -3,13 +3,13 @@
 The catalogue knows nothing of segments: `catalog.extensions` takes the action into its list.
 """
 
-from typing import Any
+from typing import Unpack
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import AdminSite, helpers
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
@@ -18,7 +18,9 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import AutocompleteSelect
 from core.admin.actions import needs_right
 from core.admin.counts import exact_count
+from core.admin.declared import Entered, FormOptions
 from core.admin.faults import refusal_text
+from core.admin.relations import foreign_key
 from core.admin.undo import message_with_undo
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -35,9 +37,16 @@ class SegmentForm(forms.Form):
 
     required_css_class = "required"
 
-    def __init__(self, *arguments: Any, segments: QuerySet, admin_site: AdminSite, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        field = ItemAssignment._meta.get_field("segment")
+    def __init__(
+        self,
+        data: Entered | None,
+        *,
+        segments: QuerySet,
+        admin_site: AdminSite,
+        **options: Unpack[FormOptions],
+    ) -> None:
+        super().__init__(data, **options)
+        field = foreign_key(ItemAssignment, "segment")
         self.fields["segment"] = forms.ModelChoiceField(
             segments, widget=AutocompleteSelect(field, admin_site), help_text=_("Search by name or id.")
         )
@@ -50,19 +59,25 @@ class SegmentForm(forms.Form):
 
 @needs_right("segments.add_itemassignment")
 @admin.action(description=_("Assign selected categories to a segment"))
-def assign_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
+def assign_to_segment(
+    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
+) -> HttpResponse | None:
     """Ask for the segment, then assign the categories that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.CATEGORY)
 
 
 @needs_right("segments.add_itemassignment")
 @admin.action(description=_("Add selected products to a segment"))
-def add_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
+def add_to_segment(
+    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
+) -> HttpResponse | None:
     """Ask for the segment, then assign the products that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.PRODUCT)
 
 
-def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, item_type: ItemType) -> Any:
+def ask_and_assign(
+    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet, item_type: ItemType
+) -> HttpResponse | None:
     is_category = item_type is ItemType.CATEGORY
     segments = model_admin.admin_site.get_model_admin(Segment).get_queryset(request)
     is_answer = "_assign" in request.POST

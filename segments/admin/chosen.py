@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterator
-from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -22,6 +21,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Customer
+from catalog.models import Category, Product
 from core.admin import AutocompleteSelect
 from core.admin.confirmation import repeated_values
 from core.admin.counts import exact_count
@@ -29,8 +30,9 @@ from core.admin.declared import Columns
 from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
-from core.admin.keyset import KeysetChangeList
+from core.admin.keyset import KeysetAdmin, KeysetChangeList
 from core.admin.model_admin import UnusableParameters
+from core.admin.moments import MomentField
 from core.admin.undo import message_with_undo
 from core.bodies import read_body
 from core.errors import DomainError
@@ -65,14 +67,11 @@ def csv_lines(rows: Iterator[list[object]]) -> Iterator[str]:
         yield writer.writerow([f"'{cell}" if str(cell).startswith(FORMULAS) else cell for cell in row])
 
 
-class ChosenPages(admin.ModelAdmin):
+class ChosenPages(KeysetAdmin):
     """Adds actions on chosen members or items, the tools of a segment's list, and its export."""
 
     change_list_template = "admin/segments/assignments.html"
     actions = ("delete_selected", "copy_to", "move_to", "change_dates")
-
-    def get_changelist(self, request: HttpRequest, **options: object) -> type[KeysetChangeList]:
-        return KeysetChangeList
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -185,20 +184,24 @@ class ChosenPages(admin.ModelAdmin):
         message_with_undo(request, text.format(name=chosen[0]), back=page)
         return HttpResponseRedirect(page)
 
-    def _add(self, segment: Segment, chosen: Any, entered: dict[str, object]) -> bool:
-        common: dict[str, Any] = {
-            "tenant_id": segment.tenant_id,
-            "segment_id": segment.external_id,
-            "at": timezone.now(),
-        }
-        if self.model is CustomerAssignment:
+    def _add(
+        self, segment: Segment, chosen: Customer | Product | Category, entered: dict[str, object]
+    ) -> bool:
+        tenant_id, segment_id, at = segment.tenant_id, segment.external_id, timezone.now()
+        if isinstance(chosen, Customer):
             made = CustomerAssignment(tenant=segment.tenant, segment=segment, customer=chosen)
             row = read_body(CustomerAssignmentBody, customer_assignment_document(made))
-            return bool(upsert_customer_assignment(row=row, **common))
-        kind = ItemType.PRODUCT if chosen._meta.model_name == "product" else ItemType.CATEGORY
+            return bool(
+                upsert_customer_assignment(tenant_id=tenant_id, segment_id=segment_id, row=row, at=at)
+            )
+        kind = ItemType.PRODUCT if isinstance(chosen, Product) else ItemType.CATEGORY
         below = kind is ItemType.CATEGORY and entered["includes_subcategories"]
         item = read_body(ItemAssignmentBody, {"id": chosen.external_id, "includeSubcategories": below})
-        return bool(upsert_item_assignment(item_type=kind, row=item, **common))
+        return bool(
+            upsert_item_assignment(
+                tenant_id=tenant_id, segment_id=segment_id, item_type=kind, row=item, at=at
+            )
+        )
 
     # --- export ---
 
@@ -283,9 +286,9 @@ class ChosenPages(admin.ModelAdmin):
     def change_dates(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         segment = self.segment_of_list(request)
         form = WindowsForm(request.POST if APPLIED in request.POST else None)
-        field: Any
+        zone = None if segment is None else segment.site.time_zone
         for field in form.fields.values():
-            if segment is not None and (zone := segment.site.time_zone) is not None:
+            if isinstance(field, MomentField) and zone is not None:
                 field.use_zone(zone)
         if not (form.is_bound and form.is_valid()):
             return self._ask(request, queryset, form, gettext("Set dates"), gettext("Set dates"))

@@ -1,10 +1,10 @@
 """The page that combines two segments into a new or another one, by the operations of the API."""
 
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, QuerySet
+from django.db.models import BooleanField, Model, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -67,7 +67,7 @@ class CombinePages(admin.ModelAdmin):
                     counted = operate(
                         tenant_id=segment.tenant_id,
                         segment_id=target_id,
-                        body=body_of(segment, form.cleaned_data, dry_run=not applies),
+                        body=body_of(segment, cast(Combination, form.cleaned_data), dry_run=not applies),
                         at=timezone.now(),
                     )
             except DomainError as refused:
@@ -82,7 +82,7 @@ class CombinePages(admin.ModelAdmin):
             "segment": segment,
             "form": form,
             "counted": counted,
-            "facts": counted_facts(segment, form.cleaned_data, counted) if counted else [],
+            "facts": counted_facts(segment, cast(Combination, form.cleaned_data), counted) if counted else [],
             "counted_in_words": OPERATIONS[form.cleaned_data["operation"]] if counted else "",
             "media": self.media + form.media,
         }
@@ -124,7 +124,16 @@ def parts_of(operation: str, a: Side, b: Side | None) -> tuple[list[Side], list[
     return [a], [], []
 
 
-def body_of(segment: Segment, entered: dict[str, Any], *, dry_run: bool) -> MemberOperationBody:
+class Combination(TypedDict):
+    """What was entered on the page."""
+
+    operation: str
+    other: Segment | None
+    into: Segment | None
+    name: str
+
+
+def body_of(segment: Segment, entered: Combination, *, dry_run: bool) -> MemberOperationBody:
     """Return what was entered as the body of the API's operation."""
     operation, other = entered["operation"], entered["other"]
     sources, all_of, minus = parts_of(
@@ -143,7 +152,7 @@ def body_of(segment: Segment, entered: dict[str, Any], *, dry_run: bool) -> Memb
     return MemberOperationBody(sources=sources, all_of=all_of, minus=minus, create=create, dry_run=dry_run)
 
 
-def counted_facts(segment: Segment, entered: dict[str, Any], result: MemberOperationResult) -> list[Fact]:
+def counted_facts(segment: Segment, entered: Combination, result: MemberOperationResult) -> list[Fact]:
     """Return what was counted, each with the list of it."""
     members, added = result.members or NONE, result.added or NONE
     return [
@@ -156,7 +165,7 @@ def counted_facts(segment: Segment, entered: dict[str, Any], result: MemberOpera
     ]
 
 
-def combined_page(segment: Segment, entered: dict[str, Any], *, only_new: bool) -> str:
+def combined_page(segment: Segment, entered: Combination, *, only_new: bool) -> str:
     """Return the list of the members that were counted; if asked for, only of those new to the target."""
     operation, other, into = entered["operation"], entered["other"], entered["into"]
     named = [segment, other if operation != "copy" else None, into if only_new else None]
@@ -174,7 +183,9 @@ class CombinedFilter(LinkedFilter):
     title = _("combination")
     parameter_name = "combined"
 
-    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+    def __init__(
+        self, request: HttpRequest, params: dict[str, str], model: type[Model], model_admin: admin.ModelAdmin
+    ) -> None:
         self.segments = visible_rows(Segment, request, model_admin)
         super().__init__(request, params, model, model_admin)
 
@@ -187,7 +198,7 @@ class CombinedFilter(LinkedFilter):
         is_whole = set(keys) - {0} == set(known) and (b is not None or operation == "copy")
         return operation, [a if is_whole else None, b, left_out]
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: admin.ModelAdmin) -> str:
         operation, (a, b, left_out) = self.named()
         if a is None:
             return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -23,7 +23,7 @@ from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.moments import shown_moment
-from core.admin.pages import register_page, register_row_link
+from core.admin.pages import RowLink, register_page, register_row_link
 from core.admin.tenants import staff_of
 from core.errors import DomainError
 from core.journal.models import Change
@@ -32,6 +32,9 @@ from core.json_types import JsonObject
 from core.names import name_for_reader
 from core.representation.fields import Languages
 from core.timestamps import parse_time
+from segments.console.customer_view_parts import registered_usable
+from segments.console.explanation_words import reasons_in_words
+from segments.console.object_pages import addresses, object_by_key
 from segments.customer_context import Shopper
 from segments.customer_view import (
     CustomerView,
@@ -43,8 +46,6 @@ from segments.customer_view import (
     products_view,
     view_of,
 )
-from segments.customer_view_parts import registered_usable
-from segments.explanation_words import reasons_in_words
 from segments.explanations import (
     ExplainedLink,
     ExplainedPath,
@@ -56,7 +57,6 @@ from segments.explanations import (
 )
 from segments.forms.preview import PreviewForm
 from segments.models import CustomerAssignment, Segment
-from segments.object_pages import addresses, object_by_key
 
 PRODUCTS_SHOWN = 50
 MOST_OPEN = 50
@@ -71,26 +71,26 @@ RIGHTS = {
 }
 
 
-def page_of(**query: Any) -> str:
+def page_of(**query: str | int) -> str:
     """Return the address of the page; what it asks about is named by keys."""
     named = QueryDict(mutable=True)
-    named.update(query)
+    named.update({name: str(value) for name, value in query.items()})
     return f"{reverse('admin:view_as_customer')}?{named.urlencode()}"
 
 
-def changed(request: HttpRequest, **changes: Any) -> str:
+def changed(request: HttpRequest, **changes: str | int | None) -> str:
     """Return this page's address with these parameters changed; None takes one away."""
     query = request.GET.copy()
     for name, value in changes.items():
         query.pop(name, None)
         if value is not None:
-            query[name] = value
+            query[name] = str(value)
     return f"?{query.urlencode()}"
 
 
 def asking(request: HttpRequest, kind: str, key: int) -> str:
     """Return this page's address with the question why something is visible."""
-    others: dict[str, object] = dict.fromkeys(ASKED)
+    others: dict[str, int | None] = dict.fromkeys(ASKED)
     return f"{changed(request, why=None, **{**others, kind: key})}#why"
 
 
@@ -138,7 +138,7 @@ def kept_parameters(request: HttpRequest) -> list[tuple[str, str]]:
     return [(name, request.GET[name]) for name in (*ASKED, "segment") if name in request.GET]
 
 
-def offered_members(request: HttpRequest, model_admin: Any) -> list[dict[str, str]]:
+def offered_members(request: HttpRequest, model_admin: admin.ModelAdmin) -> list[dict[str, str]]:
     """Return links for some members of the segment that the page was opened from."""
     key = key_of(request.GET.get("segment", ""))
     if key is None or "customer" in request.GET:
@@ -540,10 +540,10 @@ def blame_of(link: ExplainedLink, tenant_id: int) -> str:
 register_page(path("view-as-customer/", admin.site.admin_view(view_as_customer), name="view_as_customer"))
 
 
-def link_from(parameter: str) -> Any:
+def link_from(parameter: str) -> RowLink:
     """Return the link to this page from the page of a row."""
 
-    def link(request: HttpRequest, row: Any) -> dict[str, object] | None:
+    def link(request: HttpRequest, row: Model) -> dict[str, object] | None:
         user = staff_of(request)
         if not (user.has_perm("segments.view_segment") and user.has_perm("accounts.view_customer")):
             return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -35,6 +35,7 @@ from core.journal.undo.rules import RESTORED_WITHIN
 from core.names import name_for_reader
 from core.text import normalized
 from core.timestamps import parse_time
+from segments.bodies import Status
 from segments.counting import Count
 from segments.effects import (
     MOST_SEGMENTS,
@@ -244,7 +245,7 @@ class AskedDependent:
     deletes: bool
 
 
-class EffectPages(DeletionPages):
+class EffectPages(DeletionPages[Segment]):
     """Adds the questions to the segment's admin."""
 
     most_deleted = MOST_SEGMENTS
@@ -271,7 +272,7 @@ class EffectPages(DeletionPages):
                 change="UPDATE",
                 validity=Validity(starts_at=obj.valid_from, ends_at=obj.valid_to),
                 site_code=obj.site.code,
-                status=cast(Any, obj.status),
+                status=cast(Status, obj.status),
             ),
         )
         if not takes_away(effects):

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart
 from core.admin.counts import exact_count
+from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.admin.moments import duration_text, in_words, window_text
 from core.admin.undo import message_with_undo
@@ -29,12 +30,8 @@ from core.unavailability import contention_as_refusal
 from segments.admin.effects import DECISIVE, EffectPages, shown, visible_dependents
 from segments.admin.rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
-from segments.effects import Effects, SegmentChangeBody
-from segments.findings import look_for
-from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
-from segments.models import Segment
-from segments.overview import members_by_day, products_in_categories
-from segments.record_parts import (
+from segments.bodies import Status
+from segments.console.record_parts import (
     RecordNumber,
     ShownNumber,
     Tab,
@@ -44,6 +41,11 @@ from segments.record_parts import (
     registered_numbers,
     registered_tabs,
 )
+from segments.effects import Effects, SegmentChangeBody
+from segments.findings import look_for
+from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
+from segments.models import Segment
+from segments.overview import members_by_day, products_in_categories
 from segments.tallies import NOTHING, customers_of, held_by
 
 DAYS_SHOWN = 30
@@ -318,14 +320,14 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
                 change="UPDATE",
                 validity=Validity(starts_at=obj.valid_from, ends_at=obj.valid_to),
                 site_code=obj.site.code,
-                status=cast(Any, obj.status),
+                status=cast(Status, obj.status),
             )
             request._effects_of_save = self.effects(request, [obj], body)  # type: ignore[attr-defined]
 
     def message_user(
         self,
         request: HttpRequest,
-        message: Any,
+        message: Text,
         level: int | str = messages.INFO,
         extra_tags: str = "",
         fail_silently: bool = False,
@@ -344,10 +346,10 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
         request._saved_segment = obj  # type: ignore[attr-defined]
         return super().response_change(request, obj)
 
-    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+    def response_post_save_change(self, request: HttpRequest, obj: Segment) -> HttpResponseRedirect:
         return HttpResponseRedirect(record_page(obj))
 
-    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+    def response_post_save_add(self, request: HttpRequest, obj: Segment) -> HttpResponseRedirect:
         return HttpResponseRedirect(record_page(obj))
 
 

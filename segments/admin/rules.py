@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
@@ -231,10 +230,10 @@ class RulePages(admin.ModelAdmin):
     def _act_on_rule(self, request: HttpRequest, segment: Segment, action: str, argument: str) -> bool:
         """Do what needs no rule to be read; say whether that was asked for."""
         at = timezone.now()
-        named: Any = {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
+        tenant_id, segment_id = segment.tenant_id, segment.external_id
         match action:
             case "evaluate":
-                ask_for_evaluation(**named, at=at)
+                ask_for_evaluation(tenant_id=tenant_id, segment_id=segment_id, at=at)
                 text = gettext("The rule is being evaluated in the background.")
             case "lift":
                 key = key_of(argument)
@@ -243,11 +242,13 @@ class RulePages(admin.ModelAdmin):
                 ).select_related("customer")
                 customer = excluded[0].customer if key is not None and excluded else None
                 if customer is not None:
-                    lift_exclusion(**named, customer_id=customer.external_id)
+                    lift_exclusion(
+                        tenant_id=tenant_id, segment_id=segment_id, customer_id=customer.external_id
+                    )
                 text = gettext("The rule may add the customer again.")
             case "turn_off":
                 keeps = request.POST.get("members") != "remove"
-                turn_off_rule(**named, keeps_members=keeps, at=at)
+                turn_off_rule(tenant_id=tenant_id, segment_id=segment_id, keeps_members=keeps, at=at)
                 text = (
                     gettext("The rule is off. Its members stay, as if they had been added by hand.")
                     if keeps

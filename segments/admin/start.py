@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
@@ -22,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
 from accounts.models import Site, User
 from core.admin.charts import share
+from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.admin.moments import read_date, shown_moment
 from core.admin.pages import register_page
@@ -35,8 +37,8 @@ from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import shown
 from segments.calendar import USUAL_RANGE, Calendar, CalendarEntry, calendar_of, icalendar, range_of
+from segments.console.object_pages import addresses
 from segments.findings import MOST_OBJECTS, FindingResult, find_remedy, look_for
-from segments.object_pages import addresses
 from segments.overview import LiveSegments, live_segments
 
 RIGHTS = {
@@ -50,7 +52,7 @@ MARKS = 7
 signer = Signer(salt="segments.calendar")
 
 
-def scopes_of(user: Any) -> list[str]:
+def scopes_of(user: User | AnonymousUser) -> list[str]:
     """Return the scopes of the API that correspond to what a member of staff may see."""
     return [scope for right, scope in RIGHTS.items() if user.has_perm(right)]
 
@@ -217,8 +219,9 @@ def window_in_words(starts: datetime | None, ends: datetime | None) -> SafeStrin
 # The calendar for calendar programs, which cannot log in
 
 
-def subscription_of(user: Any, shop: Tenant) -> str:
+def subscription_of(user: User | AnonymousUser, shop: Tenant) -> str:
     """Return the private address of the calendar: it ends with the user's password or rights."""
+    assert isinstance(user, User)
     token = signer.sign(f"{user.pk}-{shop.pk}-{user.get_session_auth_hash()[:16]}-{get_language() or 'en'}")
     return reverse("admin:calendar_subscription", args=[token])
 
@@ -369,7 +372,7 @@ def members(request: HttpRequest, shop: Tenant) -> Content:
     }
 
 
-def panel(name: str, title: Any, place: Place, order: int, content: Any, *, is_late: bool = False) -> None:
+def panel(name: str, title: Text, place: Place, order: int, content: Any, *, is_late: bool = False) -> None:
     register_panel(Panel(name, title, place, order, f"admin/start/{name}.html", content, is_late))
 
 

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable
 from datetime import tzinfo
-from typing import Any
+from typing import Unpack
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import MomentField
+from core.admin.declared import Entered, Files, FormOptions, Text
 from core.imports.resources import registered_resources
 from segments.forms.entries import PastedList
 from segments.forms.spreadsheets import is_spreadsheet, sheet_lines
@@ -27,6 +28,7 @@ class BulkAddForm(forms.Form):
     required_css_class = "required"
     kind = ""
     """The kind of row of the import that the list becomes."""
+    what_to_paste: Text = ""
 
     pasted = forms.CharField(
         label=_("Paste here"),
@@ -55,8 +57,16 @@ class BulkAddForm(forms.Form):
         help_text=_("For all of them. Leave empty for no end."),
     )
 
-    def __init__(self, *arguments: Any, zone: tzinfo, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        data: Entered | None = None,
+        files: Files | None = None,
+        *,
+        zone: tzinfo,
+        **options: Unpack[FormOptions],
+    ) -> None:
+        super().__init__(data, files, **options)
+        self.fields["pasted"].help_text = self.what_to_paste
         self.zone = zone
         for field in self.fields.values():
             if isinstance(field, MomentField):
@@ -110,13 +120,11 @@ class BulkAddForm(forms.Form):
 class MembersForm(BulkAddForm):
     kind = "segment_customers"
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.fields["pasted"].help_text = _(
-            "Customer numbers or e-mail addresses, separated by line ends, commas, semicolons or tabs. With a"
-            " first line of headings a table: customerId or email, legalEntityId, validity.from, validity.to,"
-            " mixins, as the import has them."
-        )
+    what_to_paste = _(
+        "Customer numbers or e-mail addresses, separated by line ends, commas, semicolons or tabs. With a"
+        " first line of headings a table: customerId or email, legalEntityId, validity.from, validity.to,"
+        " mixins, as the import has them."
+    )
 
 
 class ItemsForm(BulkAddForm):
@@ -133,13 +141,11 @@ class ItemsForm(BulkAddForm):
     )
     field_order = ["item_type", "includes_subcategories"]
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.fields["pasted"].help_text = _(
-            "Ids or codes, separated by line ends, commas, semicolons or tabs. With a first line of headings"
-            " a table: id or code, type, includeSubcategories, validity.from, validity.to, mixins, as the"
-            " import has them."
-        )
+    what_to_paste = _(
+        "Ids or codes, separated by line ends, commas, semicolons or tabs. With a first line of headings"
+        " a table: id or code, type, includeSubcategories, validity.from, validity.to, mixins, as the"
+        " import has them."
+    )
 
     def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()

@@ -1,6 +1,6 @@
 """What is asked for chosen members or items, and for combinations of segments."""
 
-from typing import Any
+from typing import Unpack
 
 from django import forms
 from django.contrib.admin import AdminSite
@@ -8,14 +8,20 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect, MomentField
+from core.admin.declared import Entered, FormOptions, Text
+from core.admin.relations import foreign_key
 from segments.forms.windows import check_window
 from segments.models import ItemAssignment
 
 
-def segment_field(segments: QuerySet, admin_site: AdminSite, **options: Any) -> forms.ModelChoiceField:
+def segment_field(
+    segments: QuerySet, admin_site: AdminSite, *, label: Text, required: bool = True, help_text: Text
+) -> forms.ModelChoiceField:
     """Return a field that searches a segment as you type."""
-    field = ItemAssignment._meta.get_field("segment")
-    return forms.ModelChoiceField(segments, widget=AutocompleteSelect(field, admin_site), **options)
+    widget = AutocompleteSelect(foreign_key(ItemAssignment, "segment"), admin_site)
+    return forms.ModelChoiceField(
+        segments, widget=widget, label=label, required=required, help_text=help_text
+    )
 
 
 class TargetForm(forms.Form):
@@ -23,8 +29,15 @@ class TargetForm(forms.Form):
 
     required_css_class = "required"
 
-    def __init__(self, *arguments: Any, segments: QuerySet, admin_site: AdminSite, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        data: Entered | None,
+        *,
+        segments: QuerySet,
+        admin_site: AdminSite,
+        **options: Unpack[FormOptions],
+    ) -> None:
+        super().__init__(data, **options)
         self.fields["segment"] = segment_field(
             segments, admin_site, label=_("To the segment"), help_text=_("Search by name or id.")
         )
@@ -62,8 +75,15 @@ class CombineForm(forms.Form):
     operation = forms.ChoiceField(choices=list(OPERATIONS.items()), widget=forms.HiddenInput)
     """Sent by the button that counts, so that counting takes no click of its own."""
 
-    def __init__(self, *arguments: Any, segments: QuerySet, admin_site: AdminSite, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        data: Entered | None,
+        *,
+        segments: QuerySet,
+        admin_site: AdminSite,
+        **options: Unpack[FormOptions],
+    ) -> None:
+        super().__init__(data, **options)
         self.fields["other"] = segment_field(
             segments, admin_site, label=_("Segment B"), required=False, help_text=_("Search by name or id.")
         )

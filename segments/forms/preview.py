@@ -1,11 +1,13 @@
-from typing import Any
+from typing import Unpack
 
 from django import forms
 from django.contrib.admin import AdminSite
-from django.db.models import QuerySet
+from django.db.models import ForeignKey, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect, MomentField
+from core.admin.declared import Entered, FormOptions, Text
+from core.admin.relations import foreign_key
 from segments.models import CustomerAssignment, Segment
 
 
@@ -16,24 +18,25 @@ class PreviewForm(forms.Form):
 
     def __init__(
         self,
-        *arguments: Any,
+        data: Entered | None,
+        *,
         admin_site: AdminSite,
         customers: QuerySet,
         legal_entities: QuerySet,
         sites: QuerySet,
-        **options: Any,
+        **options: Unpack[FormOptions],
     ) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(data, **options)
         self.fields["customer"] = _choice(
             customers,
-            CustomerAssignment._meta.get_field("customer"),
+            foreign_key(CustomerAssignment, "customer"),
             admin_site,
             label=_("Customer"),
             help_text=_("Search by number, or by the beginning of the e-mail or a name."),
         )
         self.fields["legal_entity"] = _choice(
             legal_entities,
-            CustomerAssignment._meta.get_field("legal_entity"),
+            foreign_key(CustomerAssignment, "legal_entity"),
             admin_site,
             label=_("Acting for"),
             required=False,
@@ -43,7 +46,7 @@ class PreviewForm(forms.Form):
         )
         self.fields["site"] = _choice(
             sites,
-            Segment._meta.get_field("site"),
+            foreign_key(Segment, "site"),
             admin_site,
             required=False,
             help_text=_("Leave empty for all sites."),
@@ -56,5 +59,14 @@ class PreviewForm(forms.Form):
         )
 
 
-def _choice(rows: QuerySet, field: Any, admin_site: AdminSite, **options: Any) -> forms.ModelChoiceField:
-    return forms.ModelChoiceField(rows, widget=AutocompleteSelect(field, admin_site), **options)
+def _choice(
+    rows: QuerySet,
+    field: ForeignKey,
+    admin_site: AdminSite,
+    *,
+    label: Text | None = None,
+    required: bool = True,
+    help_text: Text,
+) -> forms.ModelChoiceField:
+    widget = AutocompleteSelect(field, admin_site)
+    return forms.ModelChoiceField(rows, widget=widget, label=label, required=required, help_text=help_text)

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import islice
-from typing import IO, Any, Final
+from typing import IO, Any, BinaryIO, Final
 from xml.etree.ElementTree import ParseError
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -41,7 +41,7 @@ def is_spreadsheet(name: str) -> bool:
     return name.lower().endswith(".xlsx")
 
 
-def sheet_lines(file: object) -> Iterator[str]:
+def sheet_lines(file: BinaryIO) -> Iterator[str]:
     """Yield the rows of the first sheet as lines of CSV, read while they are used.
 
     Raises ValidationError for what is no such file, and for one that unpacks to more than 200 MB: what the
@@ -85,7 +85,7 @@ def _rows(sheet: Any) -> Iterator[tuple[object, ...]]:
 class _BoundedArchive(ZipFile):
     """Opens a large part only when it consists of rows: of anything else openpyxl keeps all in memory."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self._checked: set[str] = set()
 
@@ -130,7 +130,7 @@ def _check_rows(part: IO[bytes]) -> None:
             raise ValidationError(text.format(most=exact_count(MOST_ROWS)), code="too_long")
 
 
-def _refuse_bombs(file: Any) -> None:
+def _refuse_bombs(file: BinaryIO) -> None:
     try:
         with ZipFile(file) as archive:
             entries = archive.infolist()

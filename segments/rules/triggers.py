@@ -11,12 +11,25 @@ from core.journal.declarations import Statements, if_stored
 
 WATCHING = "rule.tenant_id = it.tenant_id AND rule.mode = 'LIVE'"
 NOTE = "    INSERT INTO segments_duecustomer (tenant_id, customer_id"
+IF_LIVE = """    IF EXISTS (
+        SELECT FROM {rows} AS it JOIN segments_rule AS rule ON {watching}
+    ) THEN
+{statements}    END IF;
+"""
 BY_HAND = "    IF actor->>0 <> 'rule' THEN\n{statements}    END IF;\n"
 
 
 def watched(table: str, column: str) -> str:
     """Return the name of a column in `Rule.watched`."""
     return f"{table}.{column}"
+
+
+def if_live(rows: str, statements: str) -> str:
+    """Return the statements under the condition that a tenant of the rows has LIVE rules.
+
+    To look first is quicker than a statement that writes nothing: PostgreSQL prepares all that it would need.
+    """
+    return IF_LIVE.format(rows=rows, watching=WATCHING, statements=statements)
 
 
 def on_columns(
@@ -27,13 +40,12 @@ def on_columns(
         f"CASE WHEN it.{name} IS DISTINCT FROM was.{name} THEN '{watched(table, name)}' END"
         for name in columns
     )
-    return {
-        "UPDATE": f"""{NOTE})
+    note = f"""{NOTE})
     SELECT it.tenant_id, {customer} FROM before AS was JOIN changed AS it USING (id){joins}
     WHERE {condition} AND EXISTS (SELECT FROM segments_rule AS rule WHERE {WATCHING}
         AND rule.watched && array_remove(ARRAY[{changes}], NULL));
 """
-    }
+    return {"UPDATE": if_live("changed", note)}
 
 
 def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer_id") -> Statements:
@@ -47,22 +59,22 @@ def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer
         rows = " UNION ".join(
             f"SELECT tenant_id, {customer} AS customer_id FROM {source} AS it" for source in sources
         )
-        statements[event] = f"""{NOTE})
+        note = f"""{NOTE})
     SELECT it.tenant_id, it.customer_id FROM ({rows}) AS it WHERE it.customer_id IS NOT NULL
         AND EXISTS (SELECT FROM segments_rule AS rule WHERE {WATCHING}
             AND '{watched(table, "*")}' = ANY(rule.watched));
 """
+        statements[event] = if_live(sources[0], note)
     return if_stored("segments_duecustomer", statements)
 
 
 def on_insert(customer: str = "it.id") -> dict[str, str]:
     """Return the statement that notes new customers, whom every rule about customers judges."""
-    return {
-        "INSERT": f"""{NOTE})
+    note = f"""{NOTE})
     SELECT it.tenant_id, {customer} FROM changed AS it WHERE EXISTS (SELECT FROM segments_rule AS rule
         WHERE {WATCHING} AND rule.membership = 'CUSTOMER');
 """
-    }
+    return {"INSERT": if_live("changed", note)}
 
 
 def due_rules(source: str, condition: str) -> str:

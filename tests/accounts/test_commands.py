@@ -96,7 +96,7 @@ def test_site_takes_languages_and_currency_of_its_tenant_and_may_become_the_defa
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("nobody", "new", "--country", "DE", "--zip-code", "10115"), "no tenant nobody; create_tenant"),
+        (("nobody", "new", "--country", "DE", "--zip-code", "10115"), "no tenant nobody. `create_tenant`"),
         (("acme", "a b", "--country", "DE", "--zip-code", "10115"), "code"),
         (("acme", "new", "--country", "Germany", "--zip-code", "1"), "country"),
         (("acme", "new", "--country", "DE", "--zip-code", "10115", "--timezone", "Mars/One"), "timezone"),

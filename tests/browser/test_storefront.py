@@ -136,6 +136,20 @@ def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
     expect(ann.locator(".outcome")).to_contain_text("Released")
     assert Reservation.objects.filter(ended_at=None).count() == 0
     ann.get_by_role("button", name="Reserve the coupons").click()
+    ann.get_by_label("Quantity: Apple").fill("3")  # what was reserved is for another cart
+    ann.get_by_label("Quantity: Apple").press("Tab")
+    expect(ann.locator("tfoot")).to_contain_text("$15.63")
+    expect(ann.locator(".outcome")).to_contain_text("Released")
+    assert Reservation.objects.filter(ended_at=None).count() == 0
+    for code in ("GOLD", "FREESHIP"):
+        ann.get_by_role("button", name=f"Remove: {code}").click()
+    expect(ann.locator(".verdicts li")).to_have_count(0)
+    ann.get_by_role("button", name="Find the best ones").click()
+    expect(ann.locator(".outcome")).to_have_text("No coupon takes anything off this cart.")
+    enter(ann, "GOLD")
+    enter(ann, "FREESHIP")
+    expect(ann.locator(".accepted")).to_have_count(2)
+    ann.get_by_role("button", name="Reserve the coupons").click()
     ann.get_by_role("button", name="Pay and order").click()
     expect(ann.locator(".outcome")).to_contain_text("Coupons redeemed:")
     assert sorted(Redemption.objects.values_list("coupon__code", flat=True)) == ["FREESHIP", "GOLD"]
@@ -189,10 +203,14 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     CustomerAssignmentFactory(segment=silver, customer=household)
     ItemAssignmentFactory(segment=silver, product=Product.objects.get(external_id="500"))
 
+    busy = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"message": "Try again."}}
+    page.route("**/customer/demo/login", lambda route: route.fulfill(**busy), times=1)
     page.goto("/shop/?language=de")
     first, second = page.locator("#shopper-1"), page.locator("#shopper-2")
     expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
     expect(first.locator(".segments")).to_have_text("Silber")
+    for panel in (first, second):  # the login that was refused once was sent again
+        expect(panel.locator(".message")).to_be_empty()
     first.get_by_role("button", name="In den Warenkorb: Apfel").click()
     first.get_by_label("Gutschein", exact=True).fill("GOLD")
     first.locator(".codes").get_by_role("button", name="Hinzufügen").click()
@@ -200,10 +218,16 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     expect(refusal).to_contain_text("Er ist für Mitglieder eines Segments, zu dem Sie nicht gehören.")
     expect(refusal).to_contain_text("Nur Mitglieder seiner Segmente können ihn nutzen.")
 
+    second.get_by_label("Kunde").select_option("household-1@example.com")
+    expect(second.locator(".segments")).to_have_text("Silber")
+    second.get_by_label("Kunde").select_option("household-1010@example.com")
+    expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
+
     page.get_by_label("Ansehen am").fill(f"{NEXT_YEAR + timedelta(days=2):%Y-%m-%d}")
     page.get_by_label("Ansehen am").press("Enter")
     expect(first.locator(".segments")).to_contain_text("Gold")
-    expect(first.get_by_role("button", name="Essen")).to_be_visible()
+    expect(first.locator(".tree")).to_contain_text("Essen")
+    expect(first.locator(".tree").get_by_role("button")).to_have_count(0)  # a preview has products of its own
     expect(first.get_by_text("So wäre es an diesem Tag.")).to_be_visible()
     expect(first.locator(".products")).to_have_text("Apfel")
     expect(first.locator(".verdicts-then")).to_have_text("GOLD erlässt 0,58\xa0$")

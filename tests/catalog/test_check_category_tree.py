@@ -44,7 +44,7 @@ def test_a_sound_tree_is_reported(family: Tenant, other_tenant: Tenant) -> None:
 
 
 def test_an_unknown_tenant_is_refused(family: Tenant) -> None:
-    assert run("--tenant", "nobody") == ["failed: There is no tenant nobody; create_tenant makes one."]
+    assert run("--tenant", "nobody") == ["failed: There is no tenant nobody. `create_tenant` makes one."]
 
 
 def test_what_is_in_a_wrong_place_is_reported_and_repaired_on_request(family: Tenant) -> None:

@@ -55,7 +55,7 @@ def test_commands_that_are_killed_are_gone_on_with(
     TenantFactory(name="acme")
     monkeypatch.setattr(campaigns, "SLICE", 10)
     chance = random.Random(10)
-    for _ in range(4):
+    for _ in range(10):  # two processes each
         before = made()
         processes = in_processes(2, lambda: generate(template))
         wait_until(lambda before=before: made() >= min(before + 30, CODES))

@@ -137,6 +137,27 @@ def test_every_page_with_runnable_blocks_is_run_by_a_test() -> None:
     assert pages_with_runnable_blocks() == PAGES
 
 
+@pytest.mark.parametrize(
+    ("page", "scripts"),
+    [
+        ("deploy.md", {"runnable": None, "machine": "try_machine.sh", "containers": "try_image.sh"}),
+        ("backups.md", {"runnable": None, "machine": "try_machine.sh"}),
+    ],
+)
+def test_every_block_is_run_by_this_test_or_by_a_script(page: str, scripts: dict[str, str | None]) -> None:
+    marks = set(re.findall(r"^```(?:bash|sh)\b ?(.*)$", (ROOT / "docs" / page).read_text(), re.MULTILINE))
+    assert marks == set(scripts)
+    for script in filter(None, scripts.values()):
+        assert f"{page}" in (ROOT / "scripts" / script).read_text()
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.sh")), ids=lambda path: path.name)
+def test_scripts_are_what_a_shell_reads(script: Path) -> None:
+    shell = script.read_text().partition("\n")[0].rpartition("/")[2]
+    done = subprocess.run([shell, "-n", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def new_files(folder: Path) -> set[str]:
     """Return the files of a checkout that are not the project's."""
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 from configparser import ConfigParser
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from django.core.management import get_commands
+from django.db import connection
 
 from config.server.granian import IDLE_TIMEOUT
 from config.server.limits import MEGABYTE, Limits
+from core.background.worker import BackgroundWorker
 from core.observation.requests import REQUEST_ID
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +45,34 @@ def commands() -> list[list[str]]:
 def test_what_is_started_are_commands_of_the_project() -> None:
     assert {words[0] for words in commands()} == {"serve", "work", "migrate", "backup"}
     assert {words[0] for words in commands()} <= set(get_commands())
+
+
+def test_one_service_builds_the_image_and_none_is_waited_for_in_vain() -> None:
+    """`up --wait` fails for a service whose health check is switched off."""
+    services = COMPOSE["services"]
+    assert [name for name, service in services.items() if "build" in service] == ["migrate"]
+    assert all("disable" not in service.get("healthcheck", {}) for service in services.values())
+    assert "migrate" in services["web"]["depends_on"]
+    assert "migrate" in services["worker"]["depends_on"]
+
+
+def test_the_health_check_of_the_worker_finds_its_heartbeat(db: None, real_time: None) -> None:
+    test = COMPOSE["services"]["worker"]["healthcheck"]["test"][-1]
+    statement = re.search(r'"(SELECT .*)"', test)[1]
+    host = [f"{socket.gethostname()}:%"]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, host)
+        assert cursor.fetchone() is None
+        BackgroundWorker(only=()).work_once()
+        cursor.execute(statement, host)
+        assert cursor.fetchone() == (1,)
+
+
+def test_the_service_is_no_superuser_in_compose() -> None:
+    database = COMPOSE["services"]["database"]
+    [role] = [used["source"] for used in database["configs"] if "initdb" in used["target"]]
+    assert "CREATE ROLE segments LOGIN CREATEDB PASSWORD" in COMPOSE["configs"][role]["content"]
+    assert "POSTGRES_USER" not in database["environment"]
 
 
 @pytest.mark.parametrize("service", ["web", "worker", "migrate"])
@@ -87,7 +118,9 @@ def test_the_image_is_small_and_without_rights() -> None:
     assert "HEALTHCHECK" in last
     assert "--require-hashes" in DOCKERFILE
     ignored = (ROOT / ".dockerignore").read_text().split()
-    assert {".git", ".venv", "var", ".env", "tests"} <= set(ignored)
+    assert {".git", ".venv", "var", ".env", "certificates", "tests"} <= set(
+        ignored
+    )  # the key of TLS above all
     for name in re.findall(r"[\w-]+\.lock", DOCKERFILE.replace("requirements-$extra.lock", "")):
         assert (ROOT / name).is_file()
 

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from config.server.background import LESS_URGENT
 from config.server.embedded_postgres.processes import command_of
 from config.server.granian import WorkerFile
 from core.background.models import Worker
@@ -25,9 +26,14 @@ def the_new_one(former: set[int]) -> int:
     return pid
 
 
+def niceness_of(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
 def test_a_background_worker_that_is_killed_or_stopped_is_replaced(serve_database, tmp_path):
     server = serve_database(background=1, VAR_DIR=str(tmp_path))
     first = the_new_one(set())
+    wait_until(lambda: niceness_of(first) == niceness_of(server.process.pid) + LESS_URGENT)
 
     os.kill(first, signal.SIGKILL)
     second = the_new_one({first})

@@ -7,7 +7,7 @@ when `settings.TOKEN_STATE_LIFETIME` seconds have passed.
 
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -16,8 +16,6 @@ from typing import Generic, TypeVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-
-from core.json_types import JsonObject
 
 STAMP_LENGTH = 8
 Value = TypeVar("Value")
@@ -81,7 +79,7 @@ class RecentlyRead(Generic[Value]):
         self._values.clear()
 
 
-def make_room(values: JsonObject, most: int) -> None:
+def make_room(values: MutableMapping[str, Value], most: int) -> None:
     """Drop the oldest quarter of more than `most` values."""
     if len(values) > most:
         for oldest in list(values)[: max(1, most // 4)]:

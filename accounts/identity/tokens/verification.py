@@ -15,7 +15,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.errors import AccessTokenExpired, AccessTokenRevoked, InvalidAccessToken
-from accounts.identity.scopes import with_implied
+from accounts.identity.scopes import scopes_of_claim
 from accounts.identity.tokens.issuing import ACCESS_TOKEN_TYPE
 from accounts.identity.tokens.keys import ALGORITHM, signing_keys
 from accounts.identity.tokens.revocations import STAMP_LENGTH, make_room, revocation_stamp
@@ -207,7 +207,7 @@ def caller_of(claims: JsonObject, tenant: TenantRecord) -> Caller:
         tenant=tenant,
         kind=CallerKind(claims["kind"]),
         client_id=claims["client_id"],
-        scopes=with_implied(claims["scope"].split()),
+        scopes=scopes_of_claim(claims["scope"]),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         session_id=claims.get("session_id", ""),
         customer=Identity(claims["customer_key"], claims["sub"]) if "customer_key" in claims else None,

@@ -2,8 +2,9 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 
 import orjson
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from core.tenancy.commands import tenant_named
 from core.tenancy.models import Tenant
 from core.tenancy.usage import usage_of
 
@@ -19,9 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *, tenant: str, json: bool, **options: object) -> None:
-        tenants = list(Tenant.objects.filter(name=tenant) if tenant else Tenant.objects.all())
-        if tenant and not tenants:
-            raise CommandError(f"There is no tenant {tenant}.")
+        tenants = [tenant_named(tenant)] if tenant else list(Tenant.objects.all())
         found = {one.name: list(usage_of(one)) for one in tenants}
         if json:
             usages = {name: [asdict(usage) for usage in tables] for name, tables in found.items()}

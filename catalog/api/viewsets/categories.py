@@ -216,7 +216,10 @@ class CategoryViewSet(CategoryServiceViewSet):
 
 
 def category_document(category: Category) -> JsonObject:
-    """Return what clients see of the category, as a patch changes it; its window exact to the microsecond."""
+    """Return what clients see of the category, as a patch changes it; its window exact to the microsecond.
+
+    `LockedTree.find` has read it.
+    """
     ends = {"from": category.valid_from, "to": category.valid_to}
     window = {end: moment.isoformat() for end, moment in ends.items() if moment}
     document = {
@@ -236,5 +239,5 @@ def category_document(category: Category) -> JsonObject:
         document["mixins"] = category.mixins
     if not category.is_root:
         document["parentId"] = category.parent.external_id
-    document["ecn"] = list(category.numbers.values_list("value", flat=True))
+    document["ecn"] = category.stored_numbers
     return document

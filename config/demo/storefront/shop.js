@@ -49,8 +49,8 @@ class Panel {
     this.codes = [];
     this.root.id = `shopper-${number}`;
     this.login = this.find("form.login");
+    if (isDemo) this.offerHouseholds(email);
     this.login.email.value = email;
-    if (isDemo) this.login.password.value = DEMO_PASSWORD;
     this.login.onsubmit = (event) => this.does(event, () => this.logIn());
     this.find(".codes").onsubmit = (event) => this.does(event, () => this.addCode(event.target.code.value));
     this.find(".acting select").onchange = (event) => this.does(event, () => this.actFor(event.target.value));
@@ -58,6 +58,15 @@ class Panel {
     this.find(".reserve").onclick = (event) => this.does(event, () => this.reserve());
     this.find(".order").onclick = (event) => this.does(event, () => this.order());
     this.find(".release").onclick = (event) => this.does(event, () => this.release());
+  }
+
+  /** Let one of the demo's customers be chosen instead of entered. */
+  offerHouseholds(email) {
+    const offered = [...new Set([...HOUSEHOLDS, email])].map((one) => new Option(one));
+    const choice = element("select", { name: "email" }, ...offered);
+    choice.onchange = () => this.login.requestSubmit();
+    this.login.email.replaceWith(choice);
+    this.login.password.value = DEMO_PASSWORD;
   }
 
   find(selector) {
@@ -151,8 +160,10 @@ class Panel {
   /** A level of the tree; what lies below a category is made when it is opened. */
   branch(categories) {
     return element("ul", {}, ...categories.map((category) => {
-      const choose = element("button", { type: "button", textContent: nameOf(category) });
-      choose.onclick = (event) => this.does(event, () => this.openCategory(category));
+      const isPreview = Boolean(date()); // whose products the API does not list by category
+      const choose = element(isPreview ? "span" : "button", { textContent: nameOf(category) });
+      if (!isPreview) choose.type = "button";
+      choose.onclick = isPreview ? null : (event) => this.does(event, () => this.openCategory(category));
       const below = category.subcategories ?? [];
       if (!below.length) return element("li", { className: "leaf" }, choose);
       const total = element("span", { className: "number", textContent: count(below) });
@@ -163,7 +174,7 @@ class Panel {
   }
 
   async openCategory(category) {
-    if (!date()) this.showProducts(nameOf(category), await this.shopper.products(category.id, this.segments));
+    this.showProducts(nameOf(category), await this.shopper.products(category.id, this.segments));
   }
 
   showProducts(title, products) {
@@ -186,19 +197,27 @@ class Panel {
   async addProduct(product) {
     const line = this.lines.get(product.id) ?? { name: nameOf(product), quantity: 0 };
     this.lines.set(product.id, { ...line, quantity: line.quantity + 1 });
-    await this.showCart();
+    await this.cartChanged();
   }
 
   async addCode(code) {
     if (!this.codes.includes(code.trim())) this.codes.push(code.trim());
     this.find(".codes").reset();
-    await this.showCart();
+    await this.cartChanged();
   }
 
   /** Take the set of their own codes and those entered that takes most off. */
   async suggest() {
     const { suggestion } = await this.shopper.judge({ ...this.cart(), suggest: true });
     this.codes = suggestion.codes;
+    await this.cartChanged();
+    this.find(".outcome").textContent = suggestion.codes.length ? "" : text("nothingSuggested");
+  }
+
+  /** What was reserved is for the cart as it was: give it back, and judge the cart as it is now. */
+  async cartChanged() {
+    if (this.reservation) await this.release();
+    else this.find(".outcome").textContent = "";
     await this.showCart();
   }
 
@@ -225,7 +244,7 @@ class Panel {
       const wanted = Number(field.value);
       if (wanted > 0) this.lines.set(item.id, { name, quantity: wanted });
       else this.lines.delete(item.id);
-      await this.showCart();
+      await this.cartChanged();
     });
     return row(name, field, money(item.amount), Number(item.discount) ? `− ${money(item.discount)}` : "");
   }
@@ -234,7 +253,7 @@ class Panel {
     const remove = element("button", { type: "button", textContent: text("remove"), ariaLabel: `${text("remove")}: ${coupon.code}` });
     remove.onclick = (event) => this.does(event, async () => {
       this.codes = this.codes.filter((code) => code !== coupon.code);
-      await this.showCart();
+      await this.cartChanged();
     });
     const words = verdictText(coupon);
     const className = coupon.accepted ? "accepted" : "refused";
@@ -342,7 +361,6 @@ options.date.disabled = !isDemo;
 options.onsubmit = (event) => event.preventDefault();
 options.date.onchange = () => panels.forEach((panel) => panel.does(null, () => panel.show()));
 
-document.getElementById("households").append(...(isDemo ? HOUSEHOLDS.map((email) => new Option(email, email)) : []));
 document.getElementById("shoppers").append(...panels.map((panel) => panel.root));
 translate();
 if (isDemo) for (const panel of panels) panel.does(null, () => panel.logIn());

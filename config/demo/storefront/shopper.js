@@ -1,5 +1,7 @@
 // One shopper's session, and every question that a storefront asks about them. Nothing here knows the page.
 
+const ATTEMPTS = 4; // of a request that is answered with 503: then nothing was written
+
 export class Refused extends Error {
   /** What the service said: its message, and the details with all reasons. */
   constructor(message, details = []) {
@@ -69,19 +71,24 @@ export class Shopper {
     return response.ok;
   }
 
-  // --- Requests: a token that has expired is refreshed once.
+  // --- Requests: a busy shop is asked again when it says, a token that has expired is refreshed once.
 
-  #send(path, { method = "GET", body, headers = {} } = {}) {
-    return fetch(`${this.api}${path}`, {
-      method,
-      body: body && JSON.stringify(body),
-      headers: {
-        Authorization: `Bearer ${this.#tokens.access_token}`,
-        "Accept-Language": this.language,
-        ...(body && { "Content-Type": "application/json" }),
-        ...headers,
-      },
-    });
+  async #send(path, { method = "GET", body, headers = {} } = {}) {
+    for (let attempt = 1; ; attempt++) {
+      const response = await fetch(`${this.api}${path}`, {
+        method,
+        body: body && JSON.stringify(body),
+        headers: {
+          Authorization: `Bearer ${this.#tokens.access_token}`,
+          "Accept-Language": this.language,
+          ...(body && { "Content-Type": "application/json" }),
+          ...headers,
+        },
+      });
+      if (response.status !== 503 || attempt === ATTEMPTS) return response;
+      const seconds = Number(response.headers.get("Retry-After")) || 1;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    }
   }
 
   async #call(path, options) {

@@ -6,6 +6,7 @@ The server starts at the first connection and not with the settings, which the t
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import client
@@ -14,7 +15,6 @@ from config.server.embedded_postgres.places import binaries_folder
 from config.server.embedded_postgres.server import USER, EmbeddedServer
 from config.server.embedded_postgres.tuning import PORT
 from config.server.postgres import base
-from core.json_types import JsonObject
 
 
 class DatabaseClient(client.DatabaseClient):
@@ -22,7 +22,7 @@ class DatabaseClient(client.DatabaseClient):
 
     @classmethod
     def settings_to_cmd_args_env(
-        cls, settings_dict: JsonObject, parameters: Iterable[str]
+        cls, settings_dict: dict[str, Any], parameters: Iterable[str]
     ) -> tuple[list[str], dict[str, str] | None]:
         sockets = EmbeddedServer(**settings_dict["EMBEDDED"]).ensure_running()
         reachable = {**settings_dict, "HOST": str(sockets), "PORT": PORT, "USER": USER}
@@ -38,7 +38,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     client_class = DatabaseClient
 
-    def __init__(self, settings_dict: JsonObject, *arguments: str, **named: str) -> None:
+    def __init__(self, settings_dict: dict[str, Any], *arguments: str, **named: str) -> None:
         super().__init__(settings_dict, *arguments, **named)
         self.server = EmbeddedServer(**settings_dict["EMBEDDED"])
         self.sockets: Path | None = None

@@ -1,6 +1,6 @@
 """Writing the opposite of changes of documents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -68,16 +68,25 @@ def judge(changes: Sequence[ChangeRow]) -> dict[int, str | None]:
 
 
 def write(changes: Sequence[ChangeRow], at: datetime) -> Written:
-    """Write the opposite; of either half by itself when one of them meets a constraint."""
+    """Write the opposite, as the rule of the object says; of either half when it meets a refusal."""
     rule = rule_of(changes[0].object)
+    write_all = rule.write or write_documents
+    return by_halves(changes, lambda part: write_all(part, at))
+
+
+def by_halves(changes: Sequence[ChangeRow], write_all: Callable[[Sequence[ChangeRow]], Written]) -> Written:
+    """Write all at once; of either half by itself when a constraint or a rule refuses that.
+
+    Returns why a change by itself could not be written.
+    """
     try:
         with transaction.atomic():
-            return rule.write(changes, at) if rule.write else write_documents(changes, at)
+            return write_all(changes)
     except (IntegrityError, DomainError) as refused:
         if len(changes) == 1:
             return {changes[0].id: refused.message if isinstance(refused, DomainError) else TAKEN}
     middle = len(changes) // 2
-    return write(changes[:middle], at) | write(changes[middle:], at)
+    return by_halves(changes[:middle], write_all) | by_halves(changes[middle:], write_all)
 
 
 def write_documents(

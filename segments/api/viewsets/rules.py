@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Annotated, Literal
 
 from django.http import HttpResponse
@@ -66,7 +67,10 @@ class RuleDocument(Body, kw_only=True):
     ]
     members: Annotated[int | None, Meta(description="How many belong by the rule; null: not yet counted.")]
     milliseconds: Annotated[int | None, Meta(description="How long the last evaluation took.")]
-    message: Annotated[str | None, Meta(description="Why the last evaluation failed.")]
+    message: Annotated[
+        str | None,
+        Meta(description="Why the last evaluation failed, or what the rule waits for."),
+    ]
     metadata: Annotated[RuleMetadata, Meta(description="The version of the rule, and its instants.")]
 
 
@@ -114,7 +118,7 @@ class RuleViewSet(SegmentServiceViewSet):
         Also needs customer.customer_read.
         """
         rule = operations.rule_of_segment(tenant_id=self.caller.tenant.id, segment_id=segment_id)
-        return json_response(document_of(rule))
+        return json_response(document_of(rule, self.at))
 
     @operation(
         "PUT-customer-segment-upsert-rule",
@@ -284,7 +288,7 @@ class RuleViewSet(SegmentServiceViewSet):
         return HttpResponse(status=204)
 
 
-def document_of(rule: Rule) -> RuleDocument:
+def document_of(rule: Rule, at: datetime) -> RuleDocument:
     """Return the rule as clients read it."""
     return RuleDocument(
         q=rule.q,
@@ -295,13 +299,24 @@ def document_of(rule: Rule) -> RuleDocument:
         next_due_at=format_time(rule.next_due_at) if rule.next_due_at else None,
         members=rule.members,
         milliseconds=rule.milliseconds,
-        message=rule.message or None,
+        message=rule.message or waiting_for(rule, at),
         metadata=RuleMetadata(
             version=rule.version,
             created_at=format_time(rule.created_at),
             modified_at=format_time(rule.modified_at),
         ),
     )
+
+
+def waiting_for(rule: Rule, at: datetime) -> str | None:
+    """Say why a rule is not evaluated for now."""
+    if rule.state != Rule.State.PENDING:
+        return None
+    if rule.segment.status != "ACTIVE":
+        return f"The segment {rule.segment.external_id} is inactive. The rule is evaluated once it is active."
+    if rule.segment.valid_to and rule.segment.valid_to < at:
+        return f"The segment {rule.segment.external_id} is over. The rule is evaluated once its end is later."
+    return None
 
 
 def state_of(job: Job) -> EvaluationState:

@@ -8,7 +8,7 @@ from core.json_types import JsonObject
 from core.representation.fields import Languages
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 from segments.changes import CHANGE, OF_RULES, OF_SEGMENT, keys_ever, of_member
 
 LARGEST_PAGE = 10_000
@@ -41,9 +41,7 @@ class Command(BaseCommand):
     def handle(
         self, *, segment: str, tenant: str, customer: str | None, limit: int, **options: object
     ) -> None:
-        tenant_id = Tenant.objects.filter(name=tenant).values_list("id", flat=True).first()
-        if tenant_id is None:
-            raise CommandError(f"There is no tenant {tenant}.")
+        tenant_id = tenant_named(tenant).pk
         if not 1 <= limit <= LARGEST_PAGE:
             raise CommandError(f"--limit is a number from 1 to {LARGEST_PAGE}.")
         changes = history(tenant_id, segment, customer, limit + 1)

@@ -92,6 +92,22 @@ def test_customer_token_names_customer_session_and_legal_entity(shopper, now):
     assert caller.scopes == frozenset(CUSTOMER_SCOPES)
 
 
+def test_tokens_with_the_same_scopes_share_them_in_memory(backend, tenant, now):
+    """Thousands of tokens are remembered."""
+    first, second = (
+        issue_access_token(
+            tenant=tenant,
+            kind=CallerKind.SERVICE,
+            client_id="backend",
+            scopes=["coupon.coupon_manage"],
+            at=at,
+        )
+        for at in (now, now - timedelta(seconds=1))
+    )
+    assert first != second
+    assert verify_access_token(first, at=now).scopes is verify_access_token(second, at=now).scopes
+
+
 def test_token_seen_before_takes_no_statement(token, now, django_assert_num_queries):
     with django_assert_num_queries(1):
         verify_access_token(token, at=now)

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import (
     CATEGORY_MANAGE,
@@ -343,6 +344,36 @@ def test_json_patch_changes_what_it_names(api: Api, tenant: Tenant) -> None:
         {"en": "Floor Care"},
         {"extra": {"deep": [1, 2]}, "more": {"a": 1}},
     )
+
+
+def test_a_patch_asks_only_for_what_it_changes(
+    api: Api, tenant: Tenant, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """Neither the code nor the external numbers, which stay, are looked for among others or written."""
+    api.post(URL, WHOLE)
+    api.get(f"{URL}/floor")
+    with django_assert_num_queries(7):  # the lock, the root, the category, its place, the row, both ends
+        assert api.patch(f"{URL}/floor", {"position": 3}).status_code == 204
+    assert api.get(f"{URL}/floor").json()["ecn"] == ["AX6784", "123078"]
+
+
+def test_external_numbers_get_another_order_by_a_patch(api: Api, tenant: Tenant) -> None:
+    api.post(URL, WHOLE)
+    for numbers in (["123078", "AX6784"], ["123078"], []):
+        assert api.patch(f"{URL}/floor", {"ecn": numbers}).status_code == 204
+        assert api.get(f"{URL}/floor").json()["ecn"] == numbers
+
+
+@pytest.mark.parametrize("change", [{"code": "3a001"}, {"ecn": ["AX6784"]}, {"ecn": ["own", "123078"]}])
+def test_a_patch_or_put_to_a_taken_code_or_number_is_a_conflict(
+    api: Api, tenant: Tenant, change: dict[str, object]
+) -> None:
+    api.post(URL, WHOLE)
+    other = {**ENGLISH, "code": "own", "ecn": ["own"]}
+    assert api.put(f"{URL}/other", other).status_code == 201
+    assert api.patch(f"{URL}/other", change).status_code == 409
+    assert api.put(f"{URL}/other", {**other, **change}).status_code == 409
+    assert api.put(f"{URL}/other", {**other, "code": "OWN"}).status_code == 204
 
 
 def test_a_patch_cannot_change_the_id(api: Api, tenant: Tenant) -> None:

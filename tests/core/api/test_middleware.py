@@ -113,6 +113,12 @@ def test_an_address_is_resolved_once():
     assert first.route == "healthz"
 
 
+def test_a_remembered_address_holds_no_routes_that_did_not_fit():
+    remembered.cache_clear()
+    match = resolved("/category/acme/category-trees/mugs", "config.urls")
+    assert (match.kwargs["tenant"], match.tried) == ("acme", None)
+
+
 def test_very_long_addresses_are_not_remembered():
     remembered.cache_clear()
     path = "/customer-segment/acme/segments/" + "s" * LONGEST_REMEMBERED_PATH

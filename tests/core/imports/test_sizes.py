@@ -8,6 +8,8 @@ from django.db import connection
 
 from config.demo import loading
 from config.demo.calendar import Calendar
+from core.imports.merge import PLANNING, Merge
+from segments.imports.assignments import SEGMENT_CUSTOMERS
 from segments.models import CustomerAssignment
 from tests.config.demo.conftest import Silence
 
@@ -52,6 +54,21 @@ def test_an_import_looks_at_tables_that_a_vacuum_took_for_empty(tables_without_h
     assert answer.counts == {"created": 2}
     assert CustomerAssignment.objects.count() == 2
     assert tables_taken_for_empty() == []
+
+
+def test_a_merge_is_planned_with_settings_of_its_own(db):
+    seen: dict[str, str] = {}
+
+    def look() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", [list(PLANNING)]
+            )
+            seen.update(cursor.fetchall())
+
+    Merge(SEGMENT_CUSTOMERS, tenant_id=0, at=datetime.now(UTC), locked=look).run([])
+
+    assert seen == PLANNING
 
 
 def test_no_vacuum_takes_the_tables_of_the_demo_shop_for_empty_before_they_are_committed(db, monkeypatch):

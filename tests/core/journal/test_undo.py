@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Customer
 from catalog.models import Category, CategoryAssignment
+from catalog.tree import LockedTree
 from catalog.tree_checks import tree_problems
 from core.actors import Actor, ActorType, acting_as
 from core.background.models import Job, JobState
@@ -273,7 +274,10 @@ def test_an_occasion_of_many_documents_is_taken_back_in_the_background(tenant, g
     assert list(names) == ["Gold", "Silver"]
 
 
-def test_a_category_whose_code_is_taken_keeps_no_other_from_coming_back(api, tenant):
+def test_a_category_whose_code_is_taken_keeps_no_other_from_coming_back(api, tenant, monkeypatch):
+    placed = []
+    place_forest = LockedTree.place_forest
+    monkeypatch.setattr(LockedTree, "place_forest", lambda tree: (placed.append(tree), place_forest(tree)))
     top = CategoryFactory(tenant=tenant, external_id="top")
     for number in range(5):
         CategoryFactory(parent=top, external_id=f"c{number}", code=f"C{number}")
@@ -282,6 +286,7 @@ def test_a_category_whose_code_is_taken_keeps_no_other_from_coming_back(api, ten
     undone = undo(Change.objects.get(object="category", kind="deleted", external_id="top"))
     assert [(one["object"]["id"], one["reason"]) for one in undone.left_alone] == [("c3", TAKEN)]
     assert Category.objects.filter(parent=top.pk).count() == 4
+    assert len(placed) == 2  # that of `top`, and of all below: nothing is placed for each part that is tried
     assert tree_problems(tenant.pk) == []
 
 

@@ -228,6 +228,22 @@ def test_an_explanation_of_a_rule_about_companies_names_one(
     assert found["terms"] == [{"q": "type:COMPANY", "value": "COMPANY", "passes": True}]
 
 
+def test_a_rule_that_waits_for_its_segment_says_so(api: Api, gold: Segment, now: datetime) -> None:
+    api.put(RULE, {"q": "onHold:false"})
+    changes: list[tuple[dict[str, object], str | None]] = [
+        ({"status": "INACTIVE"}, "The segment gold is inactive. The rule is evaluated once it is active."),
+        (
+            {"status": "ACTIVE", "valid_to": now - timedelta(seconds=1)},
+            "The segment gold is over. The rule is evaluated once its end is later.",
+        ),
+        ({"valid_to": now + timedelta(seconds=1)}, None),
+    ]
+    for values, message in changes:
+        Segment.objects.filter(pk=gold.pk).update(**values)
+        read = api.get(RULE).json()
+        assert (read["state"], read["message"]) == ("PENDING", message)
+
+
 def test_a_failed_rule_says_why_and_is_tried_again(
     api: Api, tenant: Tenant, gold: Segment, now: datetime
 ) -> None:
