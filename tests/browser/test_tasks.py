@@ -255,8 +255,11 @@ def test_d_what_a_customer_sees_next_week_and_why(hand: Hand, gold: Segment) -> 
     later = timezone.now() + 7 * DAY
     hand.start("/admin/")
     hand.follow(page.locator(".view-as"))
-    hand.choose("id_customer", "ada", "Ada Lovelace")
-    page.locator("#id_at_0").fill(f"{later:%d.%m.%Y}")
+    expect(page.locator("#id_customer + .select2 .select2-selection")).to_be_focused()
+    page.keyboard.type("ada")
+    expect(page.locator("input.select2-search__field")).to_have_value("ada")
+    hand.click(page.locator(".select2-results__option", has_text="Ada Lovelace"))
+    hand.fill(page.locator("#id_at_0"), f"{later:%d.%m.%Y}")
     hand.enter(page.locator("#id_at_0"))
     assert hand.taken == (3, 2)
     expect(page.locator("#preview-segments")).to_contain_text("Gold")

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -363,6 +364,33 @@ def test_deletion_tells_counts_and_loads_nothing(
     response = staff_browser.get(page)
     assert response.context["model_count"] == {"product": "1", "item assignments": "3"}.items()
     assert len(response.context["deleted_objects"]) == 1
+
+
+def test_a_deletion_says_whether_it_can_be_taken_back(staff_browser: Client, site: Site) -> None:
+    product, customer = ProductFactory(tenant=site.tenant), CustomerFactory(tenant=site.tenant)
+
+    def asked(row: Model) -> str:
+        page = f"admin:{row._meta.app_label}_{row._meta.model_name}"
+        selected = {"action": "delete_selected", "_selected_action": [row.pk]}
+        both = [
+            staff_browser.get(reverse(f"{page}_delete", args=[row.pk])),
+            staff_browser.post(reverse(f"{page}_changelist"), selected),
+        ]
+        [one] = {response.context["is_undoable"] for response in both}
+        assert all(
+            ("It can be taken back under Activity." in text, "This cannot be undone." in text)
+            == (one, not one)
+            for text in (response.content.decode() for response in both)
+        )
+        return "can" if one else "cannot"
+
+    assert (asked(product), asked(customer)) == ("can", "cannot")
+
+
+def test_the_page_of_an_app_is_called_as_the_groups_that_lead_there(staff_browser: Client) -> None:
+    page = staff_browser.get("/admin/accounts/")
+    assert page.context["title"] == "Customers, Access"
+    assert [group["name"] for group in page.context["app_list"]] == ["Customers", "Access"]
 
 
 def test_what_others_refer_to_is_not_deleted(staff_browser: Client, site: Site) -> None:

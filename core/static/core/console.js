@@ -63,3 +63,21 @@ window.django?.jQuery?.(() => {
         }
     }
 });
+// A page that waits for a choice begins there, and who types in a choice searches at once.
+window.django?.jQuery?.(() => {
+    const choice = document.querySelector("[data-begins] select.select2-hidden-accessible");
+    if (choice && !choice.value) {
+        choice.nextElementSibling.querySelector(".select2-selection").focus();
+    }
+});
+document.addEventListener("keydown", (event) => {
+    const isText = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (isText && event.target.matches(".select2-selection--single")) {
+        event.preventDefault();
+        window.django.jQuery(event.target.closest(".select2-container").previousElementSibling).select2("open");
+        const search = document.querySelector(".select2-container--open .select2-search__field");
+        search.value = event.key;
+        search.focus();
+        search.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+});
