@@ -93,6 +93,17 @@ def enter(panel: Locator, code: str) -> None:
     panel.locator(".codes").get_by_role("button", name="Add").click()
 
 
+def answer_busy(page: Page, url: str, *, seconds: int) -> None:
+    """Answer the next request to the URL with 503, as the service does it."""
+    headers = {
+        "Retry-After": f"{seconds}",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "Retry-After",
+    }
+    answers = [{"status": 503, "headers": headers, "json": {"message": "The service is busy."}}]
+    page.route(url, lambda route: route.fulfill(**answers.pop()) if answers else route.fallback())
+
+
 def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
     page: Page, origin: str, live_server: LiveServer, site: Site
 ) -> None:
@@ -172,14 +183,20 @@ def test_a_token_that_expired_is_refreshed(
         route.continue_(headers={**route.request.headers, "authorization": "Bearer expired"})
 
     page.route("**/segments?*", without_token_once, times=1)
+    answer_busy(page, "**/anonymous/login?*", seconds=6)
     options = {"api": live_server.url, "tenant": "acme", "client": "shop", "language": "en"}
     page.goto(f"{origin}/index.html?{urlencode({**options, 'first': 'ann@example.com'})}")
     ann = page.locator("#shopper-1")
     ann.get_by_label("Password").fill("demo")
     ann.get_by_role("button", name="Show").click()
+    expect(ann.get_by_role("alert")).to_have_text("The service is busy.")  # for too long to wait
+    answer_busy(page, "**/anonymous/login?*", seconds=0)
+    answer_busy(page, "**/refreshauthtoken?*", seconds=0)
+    ann.get_by_role("button", name="Show").click()
     expect(ann.get_by_text("No segment counts.")).to_be_visible()
     assert [status for url, status in statuses if "/segments?" in url] == [401, 200]
-    assert [status for url, status in statuses if "refreshauthtoken" in url] == [200]
+    assert [status for url, status in statuses if "anonymous/login" in url] == [503, 503, 200, 200]
+    assert [status for url, status in statuses if "refreshauthtoken" in url] == [503, 200]
 
 
 def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> None:
@@ -203,8 +220,7 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     CustomerAssignmentFactory(segment=silver, customer=household)
     ItemAssignmentFactory(segment=silver, product=Product.objects.get(external_id="500"))
 
-    busy = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"message": "Try again."}}
-    page.route("**/customer/demo/login", lambda route: route.fulfill(**busy), times=1)
+    answer_busy(page, "**/customer/demo/login", seconds=1)
     page.goto("/shop/?language=de")
     first, second = page.locator("#shopper-1"), page.locator("#shopper-2")
     expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
@@ -223,6 +239,8 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     second.get_by_label("Kunde").select_option("household-1010@example.com")
     expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
 
+    answer_busy(page, "**/oauth/token", seconds=0)
+    answer_busy(page, "**/category-trees?*asOf=*", seconds=0)
     page.get_by_label("Ansehen am").fill(f"{NEXT_YEAR + timedelta(days=2):%Y-%m-%d}")
     page.get_by_label("Ansehen am").press("Enter")
     expect(first.locator(".segments")).to_contain_text("Gold")

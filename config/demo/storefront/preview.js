@@ -3,7 +3,7 @@
 // It needs the scopes below, so a service asks it, whose secret no browser ever holds. The demo shop's secret is
 // published, and this page plays the service.
 
-import { answerOf } from "./shopper.js";
+import { answerOf, request } from "./shopper.js";
 
 const SCOPES = ["customersegment.segment_read", "coupon.coupon_manage", "coupon.coupon_redeem_on_behalf"];
 
@@ -14,7 +14,7 @@ export async function previewer({ api, tenant, language, clientId, secret }) {
     client_secret: secret,
     scope: SCOPES.join(" "),
   });
-  const { access_token } = await answerOf(await fetch(`${api}/oauth/token`, { method: "POST", body }));
+  const { access_token } = await answerOf(await request(`${api}/oauth/token`, { method: "POST", body }));
   const headers = { Authorization: `Bearer ${access_token}`, "Accept-Language": language };
   const segments = `${api}/customer-segment/${tenant}/segments`;
 
@@ -23,9 +23,9 @@ export async function previewer({ api, tenant, language, clientId, secret }) {
     async shop({ customerId, legalEntityId, asOf }) {
       const query = new URLSearchParams({ customerId, asOf, ...(legalEntityId && { legalEntityId }) });
       const [shown, tree, rows] = await Promise.all([
-        fetch(`${segments}?${query}&pageSize=200`, { headers }).then(answerOf),
-        fetch(`${segments}/items/category-trees?${query}`, { headers }).then(answerOf),
-        fetch(`${segments}/items?${query}&q=type:PRODUCT&pageSize=20`, { headers }).then(answerOf),
+        request(`${segments}?${query}&pageSize=200`, { headers }).then(answerOf),
+        request(`${segments}/items/category-trees?${query}`, { headers }).then(answerOf),
+        request(`${segments}/items?${query}&q=type:PRODUCT&pageSize=20`, { headers }).then(answerOf),
       ]);
       const products = [...new Map(rows.map((row) => [row.item.id, row.item])).values()];
       return { segments: shown, tree, products };
@@ -38,7 +38,7 @@ export async function previewer({ api, tenant, language, clientId, secret }) {
       const path = `${api}/coupon/${tenant}/coupons/${encodeURIComponent(code)}/validation?${new URLSearchParams({ asOf })}`;
       const options = { method: "POST", body: JSON.stringify(order), headers: { ...headers, "Content-Type": "application/json" } };
       try {
-        const { discount } = await answerOf(await fetch(path, options));
+        const { discount } = await answerOf(await request(path, options));
         return { code, accepted: true, discount };
       } catch (refused) {
         return { code, accepted: false, reasons: refused.details?.length ? refused.details : [{ message: refused.message }] };

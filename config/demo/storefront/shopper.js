@@ -1,12 +1,24 @@
 // One shopper's session, and every question that a storefront asks about them. Nothing here knows the page.
 
 const ATTEMPTS = 4; // of a request that is answered with 503: then nothing was written
+const LONGEST_WAIT = 5; // seconds: after more the shopper reads the error instead
 
 export class Refused extends Error {
-  /** What the service said: its message, and the details with all reasons. */
-  constructor(message, details = []) {
+  /** What the service said: its status, its message, and the details with all reasons. */
+  constructor(status, message, details = []) {
     super(message);
-    this.details = details;
+    Object.assign(this, { status, details });
+  }
+}
+
+/** Send a request, and again when the shop is busy and says to come back soon. */
+export async function request(url, options) {
+  for (let attempt = 1; ; attempt++) {
+    const response = await fetch(url, options);
+    if (response.status !== 503 || attempt === ATTEMPTS) return response;
+    const seconds = Number(response.headers.get("Retry-After") ?? 1);
+    if (!(seconds <= LONGEST_WAIT)) return response; // also a date, which the service never sends
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
   }
 }
 
@@ -14,8 +26,9 @@ export async function answerOf(response) {
   if (response.status === 204) return null;
   const answer = await response.json();
   if (response.ok) return answer;
-  const message = answer.message ?? answer.fault?.faultstring ?? `The shop answered ${response.status}.`;
-  throw new Refused(message, answer.details);
+  const said = answer.message ?? answer.error_description ?? answer.fault?.faultstring;
+  const message = said ?? `The shop answered ${response.status}.`;
+  throw new Refused(response.status, message, answer.details);
 }
 
 export class Shopper {
@@ -31,7 +44,7 @@ export class Shopper {
 
   async #visitorTokens() {
     const query = new URLSearchParams({ tenant: this.tenant, client_id: this.client });
-    return answerOf(await fetch(`${this.api}/customerlogin/auth/anonymous/login?${query}`));
+    return answerOf(await request(`${this.api}/customerlogin/auth/anonymous/login?${query}`));
   }
 
   async logIn(email, password) {
@@ -66,29 +79,25 @@ export class Shopper {
     const { access_token } = await this.#visitorTokens();
     const headers = { Authorization: `Bearer ${access_token}` };
     const query = new URLSearchParams({ refreshToken });
-    const response = await fetch(`${this.api}/customer/${this.tenant}/refreshauthtoken?${query}`, { headers });
-    if (response.ok) this.#tokens = await response.json();
+    const response = await request(`${this.api}/customer/${this.tenant}/refreshauthtoken?${query}`, { headers });
+    const isBusy = response.status === 503; // an error to show: the session has not ended
+    if (response.ok || isBusy) this.#tokens = await answerOf(response);
     return response.ok;
   }
 
-  // --- Requests: a busy shop is asked again when it says, a token that has expired is refreshed once.
+  // --- Requests: a token that has expired is refreshed once.
 
-  async #send(path, { method = "GET", body, headers = {} } = {}) {
-    for (let attempt = 1; ; attempt++) {
-      const response = await fetch(`${this.api}${path}`, {
-        method,
-        body: body && JSON.stringify(body),
-        headers: {
-          Authorization: `Bearer ${this.#tokens.access_token}`,
-          "Accept-Language": this.language,
-          ...(body && { "Content-Type": "application/json" }),
-          ...headers,
-        },
-      });
-      if (response.status !== 503 || attempt === ATTEMPTS) return response;
-      const seconds = Number(response.headers.get("Retry-After")) || 1;
-      await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
-    }
+  #send(path, { method = "GET", body, headers = {} } = {}) {
+    return request(`${this.api}${path}`, {
+      method,
+      body: body && JSON.stringify(body),
+      headers: {
+        Authorization: `Bearer ${this.#tokens.access_token}`,
+        "Accept-Language": this.language,
+        ...(body && { "Content-Type": "application/json" }),
+        ...headers,
+      },
+    });
   }
 
   async #call(path, options) {
