@@ -23,7 +23,14 @@ from config.demo.shop_page import PAGE
 from coupons.models import Redemption, Reservation
 from segments.models import Segment
 from tests.conftest import NOW
-from tests.factories.accounts import ApiClientFactory, CustomerFactory, SiteFactory, TenantFactory
+from tests.factories.accounts import (
+    ApiClientFactory,
+    ContactAssignmentFactory,
+    CustomerFactory,
+    LegalEntityFactory,
+    SiteFactory,
+    TenantFactory,
+)
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
@@ -169,6 +176,77 @@ def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
     page.evaluate("document.querySelector('#options select').onchange()")  # shows it once more
     expect(ann.get_by_text("Unchanged since the last look (304).")).to_be_visible()
     assert 304 in [status for url, status in statuses if "category-trees" in url]
+
+
+def test_what_is_reserved_is_given_back(page: Page, origin: str, live_server: LiveServer, site: Site) -> None:
+    ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
+    apple = ProductFactory(tenant=site.tenant, external_id="500", name={"en": "Apple"})
+    gold = SegmentFactory(site=site, status="ACTIVE")
+    ItemAssignmentFactory(segment=gold, product=apple)
+    CouponFactory(tenant=site.tenant, code="TEN")
+    for number, name in (("C1", "Ann"), ("C2", "Bob")):
+        customer = shopper_of(site, number, f"{name.lower()}@example.com", name)
+        CustomerAssignmentFactory(segment=gold, customer=customer)
+        for _ in range(2):
+            company = LegalEntityFactory(tenant=site.tenant)
+            ContactAssignmentFactory(legal_entity=company, customer=customer)
+            CustomerAssignmentFactory(segment=gold, customer=customer, legal_entity=company)
+    options = {"api": live_server.url, "tenant": "acme", "client": "shop", "language": "en"}
+    page.goto(f"{origin}/index.html?{urlencode({**options, 'first': 'ann@example.com'})}")
+    panel = page.locator("#shopper-1")
+    message, outcome = panel.locator(".message"), panel.locator(".outcome")
+    live = Reservation.objects.filter(ended_at=None)
+
+    def log_in(name: str) -> None:
+        panel.get_by_label("Customer", exact=True).fill(f"{name.lower()}@example.com")
+        panel.get_by_label("Password").fill("demo")
+        panel.get_by_role("button", name="Show").click()
+        expect(panel.get_by_role("heading", name=f"{name} Lee")).to_be_visible()
+
+    def fill_cart() -> None:
+        panel.get_by_role("button", name="Add to the cart: Apple").click()
+        enter(panel, "TEN")
+
+    def reserve() -> None:
+        panel.get_by_role("button", name="Reserve the coupons").click()
+        expect(outcome).to_contain_text("Reserved until")
+        assert live.count() == 1
+
+    def change_quantity(quantity: int) -> None:
+        panel.get_by_label("Quantity: Apple").fill(f"{quantity}")
+        panel.get_by_label("Quantity: Apple").press("Tab")
+
+    log_in("Ann")
+    fill_cart()
+    reserve()
+    panel.get_by_label("Acting for").select_option(index=1)
+    expect(outcome).to_contain_text("Released")
+    assert live.count() == 0
+
+    reserve()
+    live.update(ended_at=datetime.now(UTC))  # another tab's reservation has taken its place
+    change_quantity(2)
+    expect(message).to_contain_text("There is no reservation")
+    expect(panel.locator("tfoot")).to_contain_text("$15.32")
+    reserve()
+    page.route("**/cart-reservations/*", lambda route: route.abort(), times=1)
+    change_quantity(3)
+    expect(panel.locator("tfoot")).to_contain_text("$20.53")
+    expect(message).not_to_be_empty()
+    reserve()
+
+    panel.get_by_label("Acting for").select_option("themselves")
+    expect(panel.get_by_text("The cart is empty.")).to_be_visible()
+    assert live.count() == 0
+    fill_cart()
+    reserve()
+    log_in("Bob")
+    assert live.count() == 0
+    fill_cart()
+    reserve()
+    live.update(ended_at=datetime.now(UTC))
+    log_in("Ann")  # which there is nothing to give back for
+    expect(message).to_be_empty()
 
 
 def test_a_token_that_expired_is_refreshed(

@@ -85,6 +85,7 @@ class Panel {
   }
 
   async logIn() {
+    await this.giveBack();
     await this.shopper.logOut();
     this.find(".shop").hidden = true;
     this.customer = await this.shopper.logIn(this.login.email.value, this.login.password.value);
@@ -105,6 +106,7 @@ class Panel {
 
   async actFor(legalEntityId) {
     if (!legalEntityId) return this.logIn(); // only a new session acts for nobody again
+    await this.giveBack();
     await this.shopper.actFor(legalEntityId);
     await this.show();
   }
@@ -216,9 +218,12 @@ class Panel {
 
   /** What was reserved is for the cart as it was: give it back, and judge the cart as it is now. */
   async cartChanged() {
-    if (this.reservation) await this.release();
-    else this.find(".outcome").textContent = "";
-    await this.showCart();
+    this.find(".outcome").textContent = "";
+    try {
+      await this.release();
+    } finally {
+      await this.showCart();
+    }
   }
 
   cart() {
@@ -280,6 +285,7 @@ class Panel {
   }
 
   async order() {
+    if (!this.reservation) return; // clicked twice
     const orderCode = `SHOP-${Date.now()}`;
     const { redemptions } = await this.shopper.confirm(this.reservation.id, orderCode);
     this.lines.clear();
@@ -290,9 +296,23 @@ class Panel {
     await this.showCoupons();
   }
 
+  /** Give back what is reserved; the page goes on without it, whatever the service answers. */
   async release() {
-    await this.shopper.release(this.reservation.id);
-    this.endReservation(text("released"));
+    if (!this.reservation) return;
+    const { id } = this.reservation;
+    this.endReservation("");
+    await this.shopper.release(id);
+    this.find(".outcome").textContent = text("released");
+  }
+
+  /** Release before the session becomes another's, who could not do it any more. */
+  async giveBack() {
+    try {
+      await this.release();
+    } catch (error) {
+      // The reservation may be over by then, with its session (401), replaced (404) or confirmed (409).
+      if (![401, 404, 409].includes(error.status)) throw error;
+    }
   }
 
   endReservation(words) {
