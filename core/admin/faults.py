@@ -270,7 +270,10 @@ def shown_value(name: str, value: str) -> str:
     if name.startswith("reason"):
         return fault_text(value)
     if name == "time" and (found := ISO_TIME.fullmatch(value)):
-        return date_format(localtime(datetime.fromisoformat(found[0])), "DATETIME_FORMAT")
+        try:
+            return date_format(localtime(datetime.fromisoformat(found[0])), "DATETIME_FORMAT")
+        except (OverflowError, ValueError):
+            return value  # no time that exists, or beyond the year 9999 where the reader is
     return value
 
 
