@@ -124,7 +124,9 @@ def test_a_legal_entity_with_more_than_is_deleted_at_once_stays(staff, company, 
     child = LegalEntityFactory(tenant=company.tenant, external_id="child", parent=company)
     contact = ContactAssignmentFactory(legal_entity=child)
     CustomerAssignmentFactory(segment__site=site, customer=contact.customer, legal_entity=child)
-    SessionFactory(tenant=company.tenant, customer=contact.customer, legal_entity=child)  # does not count
+    SessionFactory(
+        client__tenant=company.tenant, customer=contact.customer, legal_entity=child
+    )  # does not count
     monkeypatch.setattr(operations, "MOST_DELETED_ALONG", 3)
     refused = staff.delete(f"{ENTITIES}/abc")
     assert refused.status_code == 400
