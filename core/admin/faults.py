@@ -102,9 +102,9 @@ FAULTS = [
         " categories at a time. Nothing was deleted."
     ),
     _(
-        "The legal entity {company} and its subsidiaries have more than {most} contacts and segment"
-        " assignments. Remove some of them first, by an import with mode delete, which commits them part by"
-        " part. Nothing was deleted."
+        "More than {most} contacts and segment assignments belong to the legal entities that would be"
+        " deleted. Remove some of them first, by an import with mode delete, which commits them part by part."
+        " Nothing was deleted."
     ),
     # --- taking back
     _("A change of a {kind} cannot be taken back."),

@@ -81,8 +81,8 @@ def test_rows_make_the_text_and_show_what_would_happen(staff_browser: Client, go
         "belong": "2",
         "join": "2",
         "leave": "1",
-        "items opened to them": "1",
-        "coupons opened to them": "1",
+        "item opened to them": "1",
+        "coupon opened to them": "1",
     }
     [belong] = [fact for fact in response.context["facts"] if fact.text == "belong"]
     assert belong.details == "of 5 customers (40.0 %)"
