@@ -237,13 +237,12 @@ class CustomerErased(Conflict):
         super().__init__(self.text)
 
 
-class LegalEntityTooLarge(TooMuchToDelete):
-    """More rows refer to the legal entity and its subsidiaries than are deleted along at once."""
+class LegalEntitiesTooLarge(TooMuchToDelete):
+    """More rows refer to the legal entities and their subsidiaries than are deleted along at once."""
 
-    def __init__(self, external_id: str) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            f"The legal entity {external_id} and its subsidiaries have more than {MOST_DELETED_ALONG:,}"
-            " contacts and segment assignments. Remove some of them first, by an import with mode delete,"
-            " which commits them part by part. Nothing was deleted.",
-            resource_id=external_id,
+            f"More than {MOST_DELETED_ALONG:,} contacts and segment assignments belong to the legal entities"
+            " that would be deleted. Remove some of them first, by an import with mode delete, which commits"
+            " them part by part. Nothing was deleted."
         )

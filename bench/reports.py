@@ -197,7 +197,7 @@ def measure(tenant: Tenant, *, explain: bool) -> int:
                 raise RuntimeError(f"{address}: {answer.status_code} {answer.content[:500]!r}")
         figure = median(by_processor[WARM_UP:])
         missed += figure > MOST
-        times = f"{min(by_clock):.0f} to {max(by_clock[WARM_UP:]):.0f} by the clock"
+        times = f"{min(by_clock[WARM_UP:]):.0f} to {max(by_clock[WARM_UP:]):.0f} by the clock"
         much = f"{len(answer.content):,} bytes{'  missed' if figure > MOST else ''}"
         tell(f"{name:<40}{figure:>8.0f} ms of the processor, {times}, {much}")
         if explain:

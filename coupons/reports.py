@@ -83,16 +83,24 @@ def judged(outcomes: Mapping[str, int]) -> tuple[int, int, dict[str, int]]:
 
 
 GROUPS = {
-    Grouping.NONE: ("''::text", "", "counted.coupon_id = 0 AND counted.segment = ''"),
+    Grouping.NONE: (
+        "''::text",
+        "",
+        "counted.tenant_id = {tenant} AND counted.coupon_id = 0 AND counted.segment = ''",
+    ),
     Grouping.CAMPAIGN: (
         "campaign.external_id",
         " JOIN coupons_couponcampaign AS campaign ON campaign.tenant_id = counted.tenant_id"
         " AND campaign.terms_id = counted.coupon_id",
         # looked up one by one: joined only, those of all other coupons are read as well
-        "counted.segment = '' AND counted.coupon_id = ANY(ARRAY("
+        "counted.tenant_id = {tenant} AND counted.segment = '' AND counted.coupon_id = ANY(ARRAY("
         "SELECT terms_id FROM coupons_couponcampaign WHERE tenant_id = {tenant}))",
     ),
-    Grouping.SEGMENT: ("counted.segment", "", "counted.coupon_id = 0 AND counted.segment > ''"),
+    Grouping.SEGMENT: (
+        "counted.segment",
+        "",
+        "counted.tenant_id = {tenant} AND counted.coupon_id = 0 AND counted.segment > ''",
+    ),
 }
 """What names a group, what the counts are joined with, and the condition that they are those of groups."""
 
@@ -174,25 +182,21 @@ def summing(
     tenant_id: int, first: date, last: date, by: Grouping, *, only: str = "", in_all: bool = False
 ) -> Sql:
     """A SELECT of day, name, currency, kind, count and amount; `in_all` of all the days together."""
-    name, joined, condition = GROUPS[by]
+    name, join, condition = GROUPS[by]
     group = Sql(name)
     return sql(
         "SELECT {day} AS day, {group} AS name, counted.currency, counted.kind,"
         " sum(counted.count)::bigint AS count, sum(counted.amount) AS amount"
-        " FROM {counted} AS counted{join} WHERE {condition}{narrowed}"
+        " FROM {counted} AS counted{join} WHERE {condition} AND {days}{narrowed}"
         " GROUP BY 2, 1, 3, 4 HAVING sum(counted.count) <> 0 OR sum(counted.amount) <> 0"
         # in the order of the index: sorting all texts takes longer than all the rest
         " ORDER BY 2, 1, 3, 4 LIMIT {most}",
         counted=Sql(COUNTED),
         day=param(last, "date") if in_all else Sql("counted.day"),
         group=group,
-        join=Sql(joined),
-        condition=bind(
-            f"counted.tenant_id = {{tenant}} AND counted.day BETWEEN {{first}} AND {{last}} AND {condition}",
-            tenant=tenant_id,
-            first=first,
-            last=last,
-        ),
+        join=Sql(join),
+        condition=bind(condition, tenant=tenant_id),
+        days=bind("counted.day BETWEEN {first} AND {last}", first=first, last=last),
         narrowed=sql(" AND {group} = {only}", group=group, only=param(only)) if only and by else Sql(""),
         most=integer(MOST_ROWS),
     )

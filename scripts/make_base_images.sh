@@ -7,10 +7,12 @@ set -eu
 cd "$(dirname "$0")/.."
 suite=trixie
 python=python:3.13-slim-trixie
-if docker image inspect $python >/dev/null 2>&1; then
-    echo "There is an image $python already. Remove it to make another: docker image rm $python" >&2
-    exit 1
-fi
+for image in $python $(sed -n 's/^ *image: *\([a-z/]*:[^ ]*\)$/\1/p' compose.yaml); do
+    if docker image inspect "$image" >/dev/null 2>&1; then
+        echo "There is an image $image already. Remove it to make another: docker image rm $image" >&2
+        exit 1
+    fi
+done
 
 work=$(mktemp --directory)
 trap 'rm -rf "$work"' EXIT

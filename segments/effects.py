@@ -118,7 +118,10 @@ class DependentEffect(Body, kw_only=True):
 
     stopping: Annotated[Count, Meta(description="How many stop working.")]
     starting: Annotated[Count, Meta(description="How many begin to work.")]
-    ids: Annotated[list[str], Meta(description="Up to 20 of these.")]
+    ids: Annotated[
+        list[str],
+        Meta(description="Up to 20 of these: codes of coupons, and coupon-campaigns/{id} of campaigns."),
+    ]
     used_lately: Annotated[
         Count, Meta(description="How often those that stop working were used in the last 30 days.")
     ]
@@ -244,7 +247,8 @@ class Dependent:
     those that members of a segment, by its key, may use at an instant, and returns ids of some. `called`
     returns what people call those of these ids. Staff need the
     permission that `permission` names once its action is filled in; their list is the admin's page of this
-    name, which parameters limit to those of segments, to those of categories and to some ids.
+    name, which parameters limit to those of segments and to those of categories. `by_list` returns which of
+    the admin's pages lists which ids, each page with the parameter that limits it to some, and its values.
     """
 
     type: str
@@ -255,13 +259,13 @@ class Dependent:
     page: str
     page_parameter: str
     category_parameter: str
-    id_parameter: str
     of_segments: Callable[[Difference], DependentEffect]
     of_categories: Callable[[int, Sql, Sql, datetime], DependentEffect]
     only_of: Callable[[int, Sequence[int]], int]
     delete_only_of: Callable[[int, Sequence[int], datetime], int]
     opened_by: Callable[[int, int, datetime], tuple[int, list[str]]]
     called: Callable[[int, Sequence[str]], list[str]]
+    by_list: Callable[[Sequence[str]], Mapping[tuple[str, str], list[str]]]
 
 
 _dependents: dict[str, Dependent] = {}

@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 
 from django.contrib import admin
 from django.db import transaction
@@ -14,7 +16,7 @@ from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import ContactAssignment, Customer, LegalEntity
 from accounts.models.customers import SEARCHED_FIELDS
 from accounts.operations.contact_assignments import create_contact_assignment, upsert_contact_assignment
-from accounts.operations.legal_entities import delete_legal_entity, upsert_legal_entity
+from accounts.operations.legal_entities import delete_legal_entities, upsert_legal_entity
 from core.admin import AutocompleteFilter, TenantAdmin, adopt
 from core.admin.declared import Fieldset
 from core.admin.forms import DocumentForm
@@ -91,9 +93,9 @@ class LegalEntityAdmin(TenantAdmin):
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        for entity in list(queryset.order_by("pk")):
-            if LegalEntity.objects.filter(pk=entity.pk).exists():  # not gone with a company above it
-                delete_legal_entity(tenant_id=entity.tenant_id, external_id=entity.external_id)
+        chosen = queryset.order_by("tenant", "pk").values_list("tenant", "external_id")
+        for tenant_id, rows in groupby(chosen, key=itemgetter(0)):
+            delete_legal_entities(tenant_id=tenant_id, external_ids=[external_id for _, external_id in rows])
 
 
 @admin.register(ContactAssignment)

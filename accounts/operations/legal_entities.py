@@ -1,11 +1,12 @@
 """Legal entities: companies and their subsidiaries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import models, transaction
 
-from accounts.errors import DuplicateId, LegalEntityCycle, LegalEntityTooLarge, UnknownReference
+from accounts.errors import DuplicateId, LegalEntitiesTooLarge, LegalEntityCycle, UnknownReference
+from accounts.identity.models import Session
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import LegalEntity
 from accounts.operations import documents
@@ -85,15 +86,24 @@ def locked_version(*, tenant_id: int, external_id: str) -> int | None:
 
 @transaction.atomic
 def delete_legal_entity(*, tenant_id: int, external_id: str) -> None:
-    """Delete the legal entity with its subsidiaries, and the contacts and B2B assignments of all of them.
+    """Delete a legal entity as `delete_legal_entities` does."""
+    delete_legal_entities(tenant_id=tenant_id, external_ids=[external_id])
 
-    Raises NotFound, and LegalEntityTooLarge when that is more than MOST_DELETED_ALONG rows.
+
+@transaction.atomic
+def delete_legal_entities(*, tenant_id: int, external_ids: Iterable[str]) -> None:
+    """Delete legal entities with their subsidiaries, and the contacts and B2B assignments of all of them.
+
+    Raises NotFound, and LegalEntitiesTooLarge when that is more than MOST_DELETED_ALONG rows.
     """
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
-    entity = existing_document(LegalEntity, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
-    keys = subtree(entity)
-    if more_refer_to(keys, MOST_DELETED_ALONG):
-        raise LegalEntityTooLarge(external_id)
+    found = [
+        existing_document(LegalEntity, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
+        for external_id in external_ids
+    ]
+    keys = list(dict.fromkeys(key for entity in found for key in subtree(entity)))
+    if len(keys) > MOST_DELETED_ALONG or more_refer_to(tenant_id, keys, MOST_DELETED_ALONG - len(keys)):
+        raise LegalEntitiesTooLarge
     for key in keys:  # the deepest first: a parent cannot go before its subsidiaries
         rows = LegalEntity.objects.filter(pk=key)
         rows._raw_delete(rows.db)
@@ -106,11 +116,15 @@ def subtree(entity: LegalEntity) -> list[int]:
     return [key for (key,) in fetch_rows(statement)]
 
 
-def more_refer_to(keys: Sequence[int], most: int) -> bool:
-    """Say whether more than `most` rows of any app refer to these legal entities, subsidiaries aside."""
+def more_refer_to(tenant_id: int, keys: Sequence[int], most: int) -> bool:
+    """Say whether more than `most` rows of any app refer to these legal entities.
+
+    Sessions do not count: nobody can take some of them away first, and they are quickly deleted.
+    """
     for relation in LegalEntity._meta.get_fields(include_hidden=True):
-        if isinstance(relation, models.ManyToOneRel) and relation.field.model is not LegalEntity:
-            rows = relation.field.model._base_manager.filter(**{f"{relation.field.name}__in": keys})
+        if isinstance(relation, models.ManyToOneRel) and relation.field.model not in (LegalEntity, Session):
+            of_keys = {"tenant": tenant_id, f"{relation.field.name}__in": keys}
+            rows = relation.field.model._base_manager.filter(**of_keys)
             most -= rows.order_by().values("pk")[: most + 1].count()
             if most < 0:
                 return True

@@ -147,12 +147,9 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
     def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("delete_selected", "publish", "unpublish", *category_actions())
 
-    def get_actions(self, request: HttpRequest, **options: Any) -> Any:
-        """Return the actions past mptt's own, which replaces the deletion that asks with its effects.
-
-        Django 6.1 also says where they are shown.
-        """
-        return super(MPTTModelAdmin, self).get_actions(request, **options)
+    def get_actions(self, request: HttpRequest, action_location: object = None) -> Any:
+        """Return the actions past mptt's own, which replaces the deletion that asks with its effects."""
+        return super(MPTTModelAdmin, self).get_actions(request, action_location)
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
         return queryset.annotate(assigned_count=CappedCount(assignments_of_row()))

@@ -26,6 +26,11 @@ def needs_right(right: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return mark
 
 
+def function_of(entry: Any) -> object:
+    """Return the function of an action as `get_actions` has it: Django 6.1 has objects, no tuples."""
+    return entry.func if hasattr(entry, "func") else entry[0]
+
+
 @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
 def delete_selected(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet

@@ -102,9 +102,9 @@ FAULTS = [
         " categories at a time. Nothing was deleted."
     ),
     _(
-        "The legal entity {company} and its subsidiaries have more than {most} contacts and segment"
-        " assignments. Remove some of them first, by an import with mode delete, which commits them part by"
-        " part. Nothing was deleted."
+        "More than {most} contacts and segment assignments belong to the legal entities that would be"
+        " deleted. Remove some of them first, by an import with mode delete, which commits them part by part."
+        " Nothing was deleted."
     ),
     # --- taking back
     _("A change of a {kind} cannot be taken back."),
@@ -270,7 +270,10 @@ def shown_value(name: str, value: str) -> str:
     if name.startswith("reason"):
         return fault_text(value)
     if name == "time" and (found := ISO_TIME.fullmatch(value)):
-        return date_format(localtime(datetime.fromisoformat(found[0])), "DATETIME_FORMAT")
+        try:
+            return date_format(localtime(datetime.fromisoformat(found[0])), "DATETIME_FORMAT")
+        except (OverflowError, ValueError):
+            return value  # no time that exists, or beyond the year 9999 where the reader is
     return value
 
 

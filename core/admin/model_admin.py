@@ -26,6 +26,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.actors import current_actor, with_source
+from core.admin.actions import function_of
 from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
 from core.admin.declared import Columns, Fieldsets, Filters, Names
 from core.admin.deletion import DatabaseDeletion
@@ -366,11 +367,15 @@ class TenantAdmin(DatabaseDeletion):
         with with_source(FILTERED, filter_source(actor.source_id, parts)):
             yield
 
-    def get_actions(self, request: HttpRequest, **options: Any) -> Any:
-        """Offer what the user may do; actions that other packages add may need a permission of theirs."""
-        found: Any = super().get_actions(request, **options)
+    def get_actions(self, request: HttpRequest, action_location: object = None) -> Any:
+        """Offer what the user may do; actions that other packages add may need a permission of theirs.
+
+        Django 6.1 also says where they are shown, to methods that name the parameter.
+        """
+        location = {} if action_location is None else {"action_location": action_location}
+        found: Any = super().get_actions(request, **location)
         user = request.user
-        rights = {name: getattr(entry[0], "right", "") for name, entry in found.items()}
+        rights = {name: getattr(function_of(entry), "right", "") for name, entry in found.items()}
         return {
             name: entry for name, entry in found.items() if not rights[name] or user.has_perm(rights[name])
         }

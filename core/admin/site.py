@@ -86,6 +86,13 @@ def overload_as_message(
     return guarded
 
 
+def named(apps: list[Any]) -> list[Any]:
+    """Return the apps with their names in the reader's language."""
+    for app in apps:
+        app["name"] = gettext(str(app["name"]))
+    return apps
+
+
 class Console(admin.AdminSite):
     """The admin of this service."""
 
@@ -238,10 +245,8 @@ class Console(admin.AdminSite):
         """
         if app_label is not None:
             groups = [group for group in self.get_app_list(request) if group["app_label"] == app_label]
-            return groups or super().get_app_list(request, app_label)
-        found = super().get_app_list(request)
-        for app in found:
-            app["name"] = gettext(str(app["name"]))
+            return groups or named(super().get_app_list(request, app_label))
+        found = named(super().get_app_list(request))
         by_label = {model["model"]._meta.label: model for app in found for model in app["models"]}
         groups = []
         for title, labels in settings.ADMIN_INDEX.items():

@@ -7,7 +7,7 @@ changed, as they were before the first of these changes. A table without later c
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import orjson
@@ -32,6 +32,8 @@ ENTRIES = """SELECT later.keys AS keys, NULL::jsonb AS row WHERE later.before IS
 UNION ALL SELECT (part.value ->> 'keys')::int8multirange, part.value
 FROM jsonb_array_elements(later.before) AS part"""
 # A created row says nothing of how it was; the entries of others divide their keys.
+MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 
 
 def journal_beginning() -> datetime:
@@ -46,12 +48,15 @@ def reading_past(
     """Have `fetch_rows` read the tenant's rows as they were at `at`.
 
     The cost is that of the changes since, of a model in `needed` only those of its needed rows; other rows
-    of it may be missing. Raises InvalidInput, naming the beginning of the journal, for an instant before it.
+    of it may be missing. Raises InvalidInput, naming the journal's first whole minute, for an instant before
+    its beginning.
     """
     beginning = journal_beginning()
     if at < beginning:
+        # pages show minutes and take them: the whole minute that follows is an instant that all can name
+        first = beginning + (MIDNIGHT - beginning) % MINUTE
         raise InvalidInput(
-            f"The history begins at {format_time(beginning)}; name that instant or a later one.",
+            f"The history begins at {format_time(first)}; name that instant or a later one.",
             field="asOf",
         )
     changed = objects_changed_since(tenant_id, at)

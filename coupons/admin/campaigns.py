@@ -118,6 +118,7 @@ class CouponCampaignAdmin(TenantAdmin):
     chooses_tenant = False
     list_display = ("name", "external_id", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
+    linked_lookups = ("external_id__in",)
     search_fields = ("external_id__startswith", "terms__name__holds")
     search_help_text = _("The beginning of an id or a part of a name.")
     ordering = ("-id",)

@@ -184,8 +184,8 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         # what holds the terms of a campaign is no code
         return rows.exclude(terms=F("pk")).select_related("terms")
 
-    def get_actions(self, request: HttpRequest, **options: Any) -> Actions:
-        return {} if lists_codes(request) else super().get_actions(request, **options)
+    def get_actions(self, request: HttpRequest, action_location: object = None) -> Actions:
+        return {} if lists_codes(request) else super().get_actions(request, action_location)
 
     def get_list_filter(self, request: HttpRequest) -> Filters:
         """Offer for codes only the filters that know where their terms are."""

@@ -8,6 +8,7 @@ from typing import Unpack
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import AdminSite, helpers
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -30,6 +31,8 @@ from segments.models import ItemAssignment, Segment
 from segments.operations.items import ItemType, upsert_item_assignments
 
 MOST_ITEMS = 10_000
+
+ASSIGN = "segments.add_itemassignment"
 
 
 class SegmentForm(forms.Form):
@@ -57,7 +60,7 @@ class SegmentForm(forms.Form):
         )
 
 
-@needs_right("segments.add_itemassignment")
+@needs_right(ASSIGN)
 @admin.action(description=_("Assign selected categories to a segment"))
 def assign_to_segment(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
@@ -66,7 +69,7 @@ def assign_to_segment(
     return ask_and_assign(model_admin, request, queryset, ItemType.CATEGORY)
 
 
-@needs_right("segments.add_itemassignment")
+@needs_right(ASSIGN)
 @admin.action(description=_("Add selected products to a segment"))
 def add_to_segment(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
@@ -78,6 +81,8 @@ def add_to_segment(
 def ask_and_assign(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet, item_type: ItemType
 ) -> HttpResponse | None:
+    if not request.user.has_perm(ASSIGN):
+        raise PermissionDenied  # whichever list the action was asked of
     is_category = item_type is ItemType.CATEGORY
     segments = model_admin.admin_site.get_model_admin(Segment).get_queryset(request)
     is_answer = "_assign" in request.POST

@@ -142,11 +142,15 @@ def facts_of(effects: Effects, dependents: Sequence[Dependent], segments: Sequen
     return facts
 
 
-def page_of_ids(dependent: Dependent, effect: DependentEffect, number: int) -> str:
-    """Return the list of exactly the ids of an effect; empty where these are not all it counts."""
-    if len(effect.ids) != number or any("," in one for one in effect.ids):
+def page_of_ids(dependent: Dependent, effect: DependentEffect, number: int, page: str) -> str:
+    """Return the list of exactly the ids of an effect, else `page`; empty where no single list has them."""
+    lists = dependent.by_list(effect.ids)
+    if len(lists) > 1:
         return ""
-    return f"{reverse(dependent.page)}?{urlencode({dependent.id_parameter: ','.join(effect.ids)})}"
+    [((name, parameter), values)] = lists.items()
+    if len(effect.ids) == number and not any("," in one for one in values):
+        return f"{reverse(name)}?{urlencode({parameter: ','.join(values)})}"
+    return page if name == dependent.page else ""
 
 
 def noun_of(dependent: Dependent, number: int) -> str:
@@ -165,13 +169,13 @@ def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str, te
         ).format(number=shown(effect.used_lately))
         text = ngettext("{names} stops working", "{names} stop working", number)
         text = text.format(names=noun_of(dependent, number))
-        own = page_of_ids(dependent, effect, number)
-        facts.append(Fact(shown(effect.stopping), text, own or page, f"{codes} · {used}", is_loss=True))
+        own = page_of_ids(dependent, effect, number, page)
+        facts.append(Fact(shown(effect.stopping), text, own, f"{codes} · {used}", is_loss=True))
     if number := effect.starting.value:
         text = ngettext("{names} begins to work", "{names} begin to work", number)
         text = text.format(names=noun_of(dependent, number))
-        own = page_of_ids(dependent, effect, number)
-        facts.append(Fact(shown(effect.starting), text, own or page))
+        own = page_of_ids(dependent, effect, number, page)
+        facts.append(Fact(shown(effect.starting), text, own))
     return facts
 
 

@@ -5,6 +5,8 @@ from django.utils.translation import gettext_noop as _
 FAULTS = (
     _("site and siteCode name different sites; send one of them."),
     _("The id in the body is not the one in the path."),
+    _("The segment {segment} is inactive. The rule is evaluated once it is active."),
+    _("The segment {segment} is over. The rule is evaluated once its end is later."),
     _("from must not be later than to."),
     _("A calendar shows at most {days} days; send an earlier to."),
     _("The token acts for the legal entity {company}, not for {other}."),

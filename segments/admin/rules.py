@@ -32,7 +32,13 @@ from segments.forms.rules import MOST_CHARACTERS, RuleForm, known
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules.evaluation import SLOW
 from segments.rules.facts import fact_names
-from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
+from segments.rules.operations import (
+    ask_for_evaluation,
+    lift_exclusion,
+    save_rule,
+    turn_off_rule,
+    waiting_for,
+)
 from segments.rules.previews import (
     NOT_COMPARABLE,
     Counted,
@@ -181,6 +187,8 @@ class RulePages(admin.ModelAdmin):
         """Show the rule and its state; preview, save, evaluate or turn it off."""
         segment = self._segment_of_rule(request, key)
         rule = Rule.objects.filter(tenant=segment.tenant_id, segment=segment).first()
+        if rule is not None:
+            rule.segment = segment
         may_edit = self._may_edit(request, segment)
         if request.method != "POST":
             return self._rule_response(request, segment, rule, self._form_to_begin_with(request, rule))
@@ -339,6 +347,7 @@ class RulePages(admin.ModelAdmin):
             "form": form,
             "fault": capfirst(fault_text(form.fault)),
             "last_fault": capfirst(fault_text(rule.message)) if rule else "",
+            "waiting": fault_text(waiting_for(rule, timezone.now()) or "") if rule else "",
             "groups": shown_groups(form),
             "tests": TESTS.items(),
             "fields": offered_fields(segment, form.membership) if sees_customers(request) else [],

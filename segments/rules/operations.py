@@ -53,6 +53,17 @@ def rule_of_segment(*, tenant_id: int, segment_id: str) -> Rule:
     return rule
 
 
+def waiting_for(rule: Rule, at: datetime) -> str | None:
+    """Say why a rule is not evaluated for now."""
+    if rule.state != Rule.State.PENDING:
+        return None
+    if rule.segment.status != "ACTIVE":
+        return f"The segment {rule.segment.external_id} is inactive. The rule is evaluated once it is active."
+    if rule.segment.valid_to and rule.segment.valid_to < at:
+        return f"The segment {rule.segment.external_id} is over. The rule is evaluated once its end is later."
+    return None
+
+
 @transaction.atomic
 def save_rule(
     *,

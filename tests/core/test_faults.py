@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 
 from core.admin.faults import FAULTS, fault_text, patterns, refusal_text
 from core.errors import InvalidBody, NotFound, Problem
@@ -172,6 +172,19 @@ def test_the_problems_of_a_body_are_said_one_by_one() -> None:
 def test_times_are_written_as_people_write_them(language: str, expected: str) -> None:
     with translation.override(language):
         assert fault_text("The coupon is valid from 2026-11-28T06:11:54.494Z on.") == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "value"),
+    [
+        ("Asia/Tokyo", "9999-12-31T23:59:59.999Z"),
+        ("America/New_York", "0001-01-01T00:00:00.000Z"),
+        ("UTC", "2026-02-30T12:00:00.000Z"),
+    ],
+)
+def test_a_time_that_the_reader_has_not_stays_as_it_is(zone: str, value: str) -> None:
+    with timezone.override(zone):
+        assert fault_text(f"The coupon is valid from {value} on.") == f"The coupon is valid from {value} on."
 
 
 @pytest.mark.parametrize(

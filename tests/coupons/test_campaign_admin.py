@@ -12,8 +12,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.identity.scopes import COUPON_MANAGE
+from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, SEGMENT_READ
 from accounts.models import Site
+from core.admin.confirmation import Fact
 from core.background.models import Job
 from core.background.worker import BackgroundWorker
 from core.tenancy.identifiers import generate_id
@@ -123,12 +124,39 @@ def test_a_campaign_is_made_for_a_segment(staff_browser: Client, vip: Segment) -
     assert messages_of(answer) == ["Made 3 codes."]
     assert (made.prefix, made.code_count, made.terms.max_redemptions) == ("HI-", 3, 1)
     assert [row.segment_external_id for row in made.terms.segment_restrictions.all()] == ["vip"]
-    deletion = staff_browser.get(reverse("admin:segments_segment_delete", args=[vip.pk]))
-    [coupons] = [fact for fact in deletion.context["facts"] if fact.text == "coupon stops working"]
-    assert coupons.details == "Welcome · used 0 times in the last 30 days"
     codes = Coupon.objects.filter(terms=made.terms).exclude(pk=made.terms_id)
     assert [code.startswith("HI-") for code in codes.values_list("code", flat=True)] == [True] * 3
     assert "Refresh" not in answer
+
+
+def test_a_segments_deletion_counts_what_its_campaigns_lose(
+    staff_browser: Client, service_api: Callable[..., Api], vip: Segment
+) -> None:
+    values = {**TERMS, "is_segment_restricted": "on", "segments": [vip.pk]}
+    staff_browser.post(reverse(ADD), values)
+    made = CouponCampaign.objects.get()
+    used = made.terms.codes.exclude(pk=made.terms_id).order_by("pk")[0]
+    RedemptionFactory(coupon=used, redeemed_at=datetime.now(UTC) - timedelta(days=1))
+
+    def stopping() -> Fact:
+        page = staff_browser.get(reverse("admin:segments_segment_delete", args=[vip.pk]))
+        [fact] = [one for one in page.context["facts"] if "working" in one.text or "stop work" in one.text]
+        return fact
+
+    fact = stopping()
+    assert (fact.number, fact.details) == ("1", "Welcome · used 1 time in the last 30 days")
+    assert list(staff_browser.get(fact.url).context["cl"].result_list) == [made]
+    api = service_api(SEGMENT_READ, COUPON_READ)
+    effects = api.post("/customer-segment/acme/segments/vip/effects", {"change": "DELETE"}).json()
+    coupons = effects["dependents"]["coupon"]
+    assert (coupons["ids"], coupons["usedLately"]["value"]) == ([f"coupon-campaigns/{made.external_id}"], 1)
+    # no single list has codes and campaigns
+    CouponSegmentFactory(
+        coupon=CouponFactory(tenant=vip.tenant, code="SPRING", is_segment_restricted=True), segment=vip
+    )
+    fact = stopping()
+    assert (fact.number, fact.url) == ("2", "")
+    assert fact.details == "SPRING, Welcome · used 1 time in the last 30 days"
 
 
 def test_many_codes_are_made_in_the_background_with_progress(

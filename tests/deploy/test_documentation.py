@@ -145,10 +145,14 @@ def test_every_page_with_runnable_blocks_is_run_by_a_test() -> None:
     ],
 )
 def test_every_block_is_run_by_this_test_or_by_a_script(page: str, scripts: dict[str, str | None]) -> None:
-    marks = set(re.findall(r"^```(?:bash|sh)\b ?(.*)$", (ROOT / "docs" / page).read_text(), re.MULTILINE))
-    assert marks == set(scripts)
-    for script in filter(None, scripts.values()):
-        assert f"{page}" in (ROOT / "scripts" / script).read_text()
+    text = (ROOT / "docs" / page).read_text()
+    assert set(re.findall(r"^```(?:bash|sh)\b ?(.*)$", text, re.MULTILINE)) == set(scripts)
+    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        heading = part.partition("\n")[0]
+        for mark in re.findall(r"^```(?:bash|sh)\b ?(.*)$", part, re.MULTILINE):
+            if script := scripts[mark]:
+                steps = re.findall(r"## (\w[\w. ]*)", (ROOT / "scripts" / script).read_text())
+                assert any(heading.startswith(step) for step in steps), (heading, script)
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.sh")), ids=lambda path: path.name)

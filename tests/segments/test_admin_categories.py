@@ -4,7 +4,7 @@ from django.urls import reverse
 from accounts.models import User
 from segments.models import ItemAssignment
 from tests.factories.accounts import SiteFactory
-from tests.factories.catalog import CategoryFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import ItemAssignmentFactory, SegmentFactory
 
 LIST = reverse("admin:catalog_category_changelist")
@@ -74,11 +74,21 @@ def test_an_operators_categories_of_another_tenant_are_left_out(operator_browser
     assert assigned() == [("gold", "own", False, 1)]
 
 
-def test_assigning_categories_needs_the_permission_to_add_items(tenant, staff_browser):
+@pytest.mark.parametrize(
+    ("factory", "page", "action"),
+    [
+        (CategoryFactory, LIST, "assign_to_segment"),
+        (ProductFactory, reverse("admin:catalog_product_changelist"), "add_to_segment"),
+    ],
+)
+def test_assigning_items_needs_the_permission_to_add_them(tenant, staff_browser, factory, page, action):
+    item = factory(tenant=tenant)
+    assert action in staff_browser.get(page).content.decode()
     user = User.objects.get(username="staff")
     user.user_permissions.remove(user.user_permissions.get(codename="add_itemassignment"))
-    category = CategoryFactory(tenant=tenant)
-    assert "assign_to_segment" not in staff_browser.get(LIST).content.decode()
-    answer = choose(staff_browser, category, _assign="Assign", segment=SegmentFactory(site__tenant=tenant).pk)
+    assert action not in staff_browser.get(page).content.decode()
+    segment = SegmentFactory(site__tenant=tenant)
+    values = {"action": action, "_selected_action": [item.pk], "_assign": "1", "segment": segment.pk}
+    answer = staff_browser.post(page, values, follow=True)
     assert "No action selected." in answer.content.decode()
     assert assigned() == []

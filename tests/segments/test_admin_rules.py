@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -81,8 +81,8 @@ def test_rows_make_the_text_and_show_what_would_happen(staff_browser: Client, go
         "belong": "2",
         "join": "2",
         "leave": "1",
-        "items opened to them": "1",
-        "coupons opened to them": "1",
+        "item opened to them": "1",
+        "coupon opened to them": "1",
     }
     [belong] = [fact for fact in response.context["facts"] if fact.text == "belong"]
     assert belong.details == "of 5 customers (40.0 %)"
@@ -259,6 +259,32 @@ def test_another_editor_s_rule_is_not_overwritten(staff_browser: Client, gold: S
     assert rule.q == "onHold:false"
     first = rows(text=text, shown="", do="save", previewed=f"LIVE CUSTOMER {text}")
     assert "version" in staff_browser.post(page_of(gold), first).context["form"].fault
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence", "german"),
+    [
+        (
+            {"status": "INACTIVE"},
+            "The segment gold is inactive. The rule is evaluated once it is active.",
+            "Das Segment gold ist inaktiv. Die Regel wird ausgewertet, sobald es aktiv ist.",
+        ),
+        (
+            {"valid_to": datetime(2000, 1, 1, tzinfo=UTC)},
+            "The segment gold is over. The rule is evaluated once its end is later.",
+            "Das Segment gold ist vorbei. Die Regel wird ausgewertet, sobald sein Ende später liegt.",
+        ),
+    ],
+)
+def test_the_page_says_what_the_rule_waits_for(
+    staff_browser: Client, gold: Segment, values: dict[str, object], sentence: str, german: str
+) -> None:
+    saved_rule(gold)
+    assert "The rule is evaluated once" not in staff_browser.get(page_of(gold)).content.decode()
+    Segment.objects.filter(pk=gold.pk).update(**values)
+    assert sentence in staff_browser.get(page_of(gold)).content.decode()
+    in_german = staff_browser.get(page_of(gold), headers={"Accept-Language": "de"})
+    assert german in in_german.content.decode()
 
 
 def test_the_state_is_shown_and_an_evaluation_can_be_asked_for(

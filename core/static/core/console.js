@@ -71,11 +71,15 @@ window.django?.jQuery?.(() => {
     }
 });
 document.addEventListener("keydown", (event) => {
-    const isText = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
+    // a browser that fills a form in by itself sends events without a key
+    const isText = event.key?.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
     if (isText && event.target.matches(".select2-selection--single")) {
-        event.preventDefault();
         window.django.jQuery(event.target.closest(".select2-container").previousElementSibling).select2("open");
         const search = document.querySelector(".select2-container--open .select2-search__field");
+        if (!search) {
+            return; // it cannot be chosen at the moment
+        }
+        event.preventDefault();
         search.value = event.key;
         search.focus();
         search.dispatchEvent(new Event("input", { bubbles: true }));

@@ -299,24 +299,13 @@ def document_of(rule: Rule, at: datetime) -> RuleDocument:
         next_due_at=format_time(rule.next_due_at) if rule.next_due_at else None,
         members=rule.members,
         milliseconds=rule.milliseconds,
-        message=rule.message or waiting_for(rule, at),
+        message=rule.message or operations.waiting_for(rule, at),
         metadata=RuleMetadata(
             version=rule.version,
             created_at=format_time(rule.created_at),
             modified_at=format_time(rule.modified_at),
         ),
     )
-
-
-def waiting_for(rule: Rule, at: datetime) -> str | None:
-    """Say why a rule is not evaluated for now."""
-    if rule.state != Rule.State.PENDING:
-        return None
-    if rule.segment.status != "ACTIVE":
-        return f"The segment {rule.segment.external_id} is inactive. The rule is evaluated once it is active."
-    if rule.segment.valid_to and rule.segment.valid_to < at:
-        return f"The segment {rule.segment.external_id} is over. The rule is evaluated once its end is later."
-    return None
 
 
 def state_of(job: Job) -> EvaluationState:

@@ -4,7 +4,12 @@ from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ
 from accounts.models import ContactAssignment, LegalEntity
 from accounts.operations import legal_entities as operations
 from core.timestamps import format_time
-from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
+from tests.factories.accounts import (
+    ContactAssignmentFactory,
+    CustomerFactory,
+    LegalEntityFactory,
+    SessionFactory,
+)
 from tests.factories.segments import CustomerAssignmentFactory
 
 ENTITIES = "/customer-management/acme/legal-entities"
@@ -119,12 +124,15 @@ def test_a_legal_entity_with_more_than_is_deleted_at_once_stays(staff, company, 
     child = LegalEntityFactory(tenant=company.tenant, external_id="child", parent=company)
     contact = ContactAssignmentFactory(legal_entity=child)
     CustomerAssignmentFactory(segment__site=site, customer=contact.customer, legal_entity=child)
-    monkeypatch.setattr(operations, "MOST_DELETED_ALONG", 1)
+    SessionFactory(
+        client__tenant=company.tenant, customer=contact.customer, legal_entity=child
+    )  # does not count
+    monkeypatch.setattr(operations, "MOST_DELETED_ALONG", 3)
     refused = staff.delete(f"{ENTITIES}/abc")
     assert refused.status_code == 400
-    assert "have more than 200,000 contacts and segment assignments" in refused.json()["message"]
+    assert "More than 200,000 contacts and segment assignments belong" in refused.json()["message"]
     assert LegalEntity.objects.count() == 2
-    monkeypatch.setattr(operations, "MOST_DELETED_ALONG", 2)
+    monkeypatch.setattr(operations, "MOST_DELETED_ALONG", 4)
     assert staff.delete(f"{ENTITIES}/abc").status_code == 204
 
 

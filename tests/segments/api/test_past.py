@@ -1,6 +1,6 @@
 """`asOf` in the past: what was read then, also of what no longer exists."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -9,6 +9,7 @@ from accounts.identity.scopes import SEGMENT_READ, SEGMENT_READ_OWN
 from accounts.models import Customer
 from catalog.models import Category
 from catalog.tree import locked_tree
+from core.journal.models import Beginning
 from core.journal.past import journal_beginning
 from core.timestamps import format_time
 from segments.models import CustomerAssignment, ItemAssignment, Segment
@@ -136,10 +137,23 @@ def test_the_tree_of_the_past_has_its_shape_and_order(reader, tenant, gold):
 
 
 def test_an_instant_before_the_journal_is_refused(reader, gold):
-    beginning = journal_beginning()
-    answer = reader.get(f"{SEGMENTS}/gold/customers", asOf=format_time(beginning - timedelta(days=1)))
+    answer = reader.get(
+        f"{SEGMENTS}/gold/customers", asOf=format_time(journal_beginning() - timedelta(days=1))
+    )
     assert answer.status_code == 400
-    assert format_time(beginning) in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("second", "named"), [(54.4945, "2024-04-30T06:12:00.000Z"), (0, "2024-04-30T06:11:00.000Z")]
+)
+def test_the_instant_that_a_refusal_names_is_taken(reader, second, named):
+    """Pages show minutes and take them, and the wire has no microseconds."""
+    minute = datetime(2024, 4, 30, 6, 11, tzinfo=UTC)
+    Beginning.objects.update(at=minute + timedelta(seconds=second))
+    path = f"{SEGMENTS}/items/category-trees"
+    refused = reader.get(path, asOf=format_time(minute - timedelta(minutes=1)))
+    assert refused.json()["message"] == f"The history begins at {named}; name that instant or a later one."
+    assert reader.get(path, asOf=named).status_code == 200
 
 
 def test_members_of_the_past_need_the_scope_for_all(service_api, gold):
