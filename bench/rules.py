@@ -289,7 +289,10 @@ def change(tenant: Tenant, name: str, *, score: int) -> None:
 def processor_seconds(pid: int) -> float:
     """Return the seconds that the worker and its connections had a processor."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend'"  # no vacuum of what was measured before
+        )
         own = connection.connection.info.backend_pid
         backends = [backend for (backend,) in cursor.fetchall() if backend != own]
     total = 0.0
