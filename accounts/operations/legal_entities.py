@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import models, transaction
+from django.db import transaction
 
 from accounts.errors import DuplicateId, LegalEntitiesTooLarge, LegalEntityCycle, UnknownReference
 from accounts.identity.models import Session
@@ -12,6 +12,7 @@ from accounts.models import LegalEntity
 from accounts.operations import documents
 from accounts.operations.documents import Change, apply_change, existing_document, locked_document
 from core.errors import MOST_DELETED_ALONG
+from core.model_fields import references_to, related_model
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.integrity import translate_integrity_errors
@@ -84,7 +85,6 @@ def locked_version(*, tenant_id: int, external_id: str) -> int | None:
     return documents.locked_version(LegalEntity, tenant_id=tenant_id, external_id=external_id)
 
 
-@transaction.atomic
 def delete_legal_entity(*, tenant_id: int, external_id: str) -> None:
     """Delete a legal entity as `delete_legal_entities` does."""
     delete_legal_entities(tenant_id=tenant_id, external_ids=[external_id])
@@ -121,11 +121,11 @@ def more_refer_to(tenant_id: int, keys: Sequence[int], most: int) -> bool:
 
     Sessions do not count: nobody can take some of them away first, and they are quickly deleted.
     """
-    for relation in LegalEntity._meta.get_fields(include_hidden=True):
-        if isinstance(relation, models.ManyToOneRel) and relation.field.model not in (LegalEntity, Session):
+    for relation in references_to(LegalEntity._meta):
+        model = related_model(relation)
+        if model not in (LegalEntity, Session):
             of_keys = {"tenant": tenant_id, f"{relation.field.name}__in": keys}
-            rows = relation.field.model._base_manager.filter(**of_keys)
-            most -= rows.order_by().values("pk")[: most + 1].count()
+            most -= model._base_manager.filter(**of_keys).order_by().values("pk")[: most + 1].count()
             if most < 0:
                 return True
     return False

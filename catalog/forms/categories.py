@@ -6,8 +6,8 @@ from catalog.bodies import CategoryBody, read_category
 from catalog.models import Category
 from core.admin import AutocompleteSelect, DocumentForm
 from core.admin.faults import fault_text
-from core.admin.relations import foreign_key
 from core.errors import InvalidBody, Problem
+from core.model_fields import foreign_key
 
 LONGEST_NUMBERS = 30_000
 FORM_FIELDS = {

@@ -17,11 +17,11 @@ from django.utils.translation import gettext
 from core.admin.counts import exact_count
 from core.admin.faults import refusal_text
 from core.admin.paginator import CappedPaginator
-from core.admin.relations import references_to, related_model
 from core.admin.tenants import staff_of
 from core.errors import Conflict, DomainError
 from core.journal.declarations import RecordedAssignments, is_recorded, recorded
 from core.journal.undo.rules import objects_by_themselves
+from core.model_fields import references_to, related_model
 from core.tenancy.foreign_keys import SameTenantReference
 from core.unavailability import contention_as_refusal
 

@@ -21,8 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from core.admin.declared import Text
 from core.admin.forms import AutocompleteSelect
 from core.admin.keys import key_of
-from core.admin.relations import related_model
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id
+from core.model_fields import related_model
 
 MOST_LISTED = 200
 

@@ -50,7 +50,6 @@ from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
 from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
-from core.admin.relations import references_to, related_model
 from core.admin.tenants import (
     has_tenant,
     of_tenant,
@@ -65,6 +64,7 @@ from core.filter_sources import FILTERED, filter_source
 from core.journal.declarations import is_recorded
 from core.journal.histories import add_undoable, newest_changes
 from core.journal.words import add_sentences
+from core.model_fields import references_to, related_model
 from core.tenancy.models import Tenant
 from core.unavailability import contention_as_refusal
 

@@ -11,6 +11,7 @@ from django.db.models.fields import NOT_PROVIDED
 
 from core.journal.declarations import RecordedAssignments, RecordedDocument, recorded
 from core.journal.triggers import plain_value, quoted
+from core.model_fields import references_to, related_model
 from core.sql.composition import identifier
 from core.tenancy.foreign_keys import SameTenantReference
 
@@ -193,11 +194,8 @@ def users_of(one: RecordedDocument) -> list[tuple[str, str, str]]:
         each.table for each in recorded() if isinstance(each, RecordedDocument) and each.part_of == one.object
     }
     found = set()
-    for relation in one.model._meta.get_fields(include_hidden=True):
-        if not (isinstance(relation, models.ManyToOneRel) and relation.one_to_many):
-            continue
-        user = relation.related_model
-        assert isinstance(user, type)
+    for relation in references_to(one.model._meta):
+        user = related_model(relation)
         for column, model, _ in references_of(user):
             if model is one.model and user._meta.db_table not in parts:
                 found.add((user._meta.db_table, column, str(user._meta.verbose_name_plural)))

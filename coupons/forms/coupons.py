@@ -12,8 +12,8 @@ from catalog.models import Category
 from core.admin import DocumentForm
 from core.admin.faults import fault_text, refusal_text
 from core.admin.forms import AutocompleteSelect
-from core.admin.relations import foreign_key
 from core.bodies import SchemaMetadata
+from core.model_fields import foreign_key
 from core.tenancy.models import Tenant
 from core.text import plain
 from coupons.bodies import (

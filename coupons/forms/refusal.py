@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect, MomentField
 from core.admin.declared import Entered, FormOptions
-from core.admin.relations import foreign_key
+from core.model_fields import foreign_key
 from core.tenancy.models import CURRENCY, Tenant
 from coupons.models import Redemption
 from segments.models import CustomerAssignment

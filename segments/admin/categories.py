@@ -3,11 +3,9 @@
 The catalogue knows nothing of segments: `catalog.extensions` takes the action into its list.
 """
 
-from typing import Unpack
-
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import AdminSite, helpers
+from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -16,18 +14,16 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import AutocompleteSelect
 from core.admin.actions import needs_right
 from core.admin.counts import exact_count
-from core.admin.declared import Entered, FormOptions
 from core.admin.faults import refusal_text
-from core.admin.relations import foreign_key
 from core.admin.undo import message_with_undo
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 from segments.bodies import ItemAssignmentBody
 from segments.bulk_add import Line, preview_items
-from segments.models import ItemAssignment, Segment
+from segments.forms.chosen import SegmentChoice
+from segments.models import Segment
 from segments.operations.items import ItemType, upsert_item_assignments
 
 MOST_ITEMS = 10_000
@@ -35,24 +31,11 @@ MOST_ITEMS = 10_000
 ASSIGN = "segments.add_itemassignment"
 
 
-class SegmentForm(forms.Form):
+class SegmentForm(SegmentChoice):
     """The segment that the categories go into."""
 
-    required_css_class = "required"
-
-    def __init__(
-        self,
-        data: Entered | None,
-        *,
-        segments: QuerySet,
-        admin_site: AdminSite,
-        **options: Unpack[FormOptions],
-    ) -> None:
-        super().__init__(data, **options)
-        field = foreign_key(ItemAssignment, "segment")
-        self.fields["segment"] = forms.ModelChoiceField(
-            segments, widget=AutocompleteSelect(field, admin_site), help_text=_("Search by name or id.")
-        )
+    def add_fields(self) -> None:
+        self.fields["segment"] = self.segment_field()
         self.fields["includes_subcategories"] = forms.BooleanField(
             label=_("With subcategories"),
             required=False,

@@ -1,46 +1,51 @@
 """What is asked for chosen members or items, and for combinations of segments."""
 
-from typing import Unpack
-
 from django import forms
 from django.contrib.admin import AdminSite
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect, MomentField
-from core.admin.declared import Entered, FormOptions, Text
-from core.admin.relations import foreign_key
+from core.admin.declared import Entered, Text
+from core.model_fields import foreign_key
 from segments.forms.windows import check_window
 from segments.models import ItemAssignment
 
-
-def segment_field(
-    segments: QuerySet, admin_site: AdminSite, *, label: Text, required: bool = True, help_text: Text
-) -> forms.ModelChoiceField:
-    """Return a field that searches a segment as you type."""
-    widget = AutocompleteSelect(foreign_key(ItemAssignment, "segment"), admin_site)
-    return forms.ModelChoiceField(
-        segments, widget=widget, label=label, required=required, help_text=help_text
-    )
+SEARCH = _("Search by name or id.")
 
 
-class TargetForm(forms.Form):
-    """The segment that chosen members or items go into."""
+class SegmentChoice(forms.Form):
+    """A form in which segments are searched as you type."""
 
     required_css_class = "required"
 
-    def __init__(
+    def __init__(self, data: Entered | None, *, segments: QuerySet, admin_site: AdminSite) -> None:
+        super().__init__(data)
+        self.segments, self.admin_site = segments, admin_site
+        self.add_fields()
+
+    def add_fields(self) -> None:
+        """Add the fields of the form, in their order; some are made by `segment_field`."""
+        raise NotImplementedError
+
+    def segment_field(
         self,
-        data: Entered | None,
         *,
-        segments: QuerySet,
-        admin_site: AdminSite,
-        **options: Unpack[FormOptions],
-    ) -> None:
-        super().__init__(data, **options)
-        self.fields["segment"] = segment_field(
-            segments, admin_site, label=_("To the segment"), help_text=_("Search by name or id.")
+        label: Text | None = None,
+        required: bool = True,
+        help_text: Text = SEARCH,
+    ) -> forms.ModelChoiceField:
+        widget = AutocompleteSelect(foreign_key(ItemAssignment, "segment"), self.admin_site)
+        return forms.ModelChoiceField(
+            self.segments, widget=widget, label=label, required=required, help_text=help_text
         )
+
+
+class TargetForm(SegmentChoice):
+    """The segment that chosen members or items go into."""
+
+    def add_fields(self) -> None:
+        self.fields["segment"] = self.segment_field(label=_("To the segment"))
 
 
 class WindowsForm(forms.Form):
@@ -67,29 +72,15 @@ OPERATIONS = {
 }
 
 
-class CombineForm(forms.Form):
+class CombineForm(SegmentChoice):
     """A second segment, what is taken of both, and the segment that gets the result: a new or another one."""
-
-    required_css_class = "required"
 
     operation = forms.ChoiceField(choices=list(OPERATIONS.items()), widget=forms.HiddenInput)
     """Sent by the button that counts, so that counting takes no click of its own."""
 
-    def __init__(
-        self,
-        data: Entered | None,
-        *,
-        segments: QuerySet,
-        admin_site: AdminSite,
-        **options: Unpack[FormOptions],
-    ) -> None:
-        super().__init__(data, **options)
-        self.fields["other"] = segment_field(
-            segments, admin_site, label=_("Segment B"), required=False, help_text=_("Search by name or id.")
-        )
-        self.fields["into"] = segment_field(
-            segments,
-            admin_site,
+    def add_fields(self) -> None:
+        self.fields["other"] = self.segment_field(label=_("Segment B"), required=False)
+        self.fields["into"] = self.segment_field(
             label=_("Into the segment"),
             required=False,
             help_text=_("Members are added to it; nobody is removed. Leave empty for a new segment."),
