@@ -17,7 +17,7 @@ done
 work=$(mktemp --directory)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
-debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,netbase,tzdata $suite "$work" "${MIRROR:-http://deb.debian.org/debian}" >"$work.log" 2>&1 ||
+debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,netbase,tzdata $suite "$work" ${MIRROR:+"$MIRROR"} >"$work.log" 2>&1 ||
     { tail "$work.log" >&2; exit 1; }
 rm "$work.log"
 ln -s /usr/bin/python3 "$work/usr/local/bin/python"

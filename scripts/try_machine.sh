@@ -31,7 +31,7 @@ if [ $# -gt 0 ]; then
     cp -a "$1" "$machine"
 else
     debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates bookworm "$machine" \
-        "${MIRROR:-http://deb.debian.org/debian}" >"$log" 2>&1 || { tail "$log" >&2; exit 1; }
+        ${MIRROR:+"$MIRROR"} >"$log" 2>&1 || { tail "$log" >&2; exit 1; }
 fi
 git clone --quiet --bare . "$machine/srv/repository"
 cat >"$machine/etc/gitconfig" <<CONFIG
