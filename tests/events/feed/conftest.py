@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 import pytest
 
 from core.json_types import JsonObject
-from core.sql.composition import Sql
+from core.sql.composition import identifier, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
 from events.feed.reader import read_feeds, start_feed
 from events.feed.sources import made_types
 from events.feed.windows import BOUNDARIES
-from events.models import Event, FeedPosition, Subscription
+from events.models import Event, FeedPosition, PurgePosition, Subscription
 from tests.waiting import wait_until
 
 
@@ -26,17 +26,21 @@ def subscribe(tenant: Tenant, *types: str) -> None:
     start_feed(tenant.pk, at=datetime.now(UTC))
 
 
-UNREAD = Sql(
-    "SELECT 1 FROM journal_change AS change JOIN events_feedposition AS position USING (tenant_id)"
-    " WHERE (change.tx, change.id) > (position.tx::text::xid8, position.journal_id)"
-    " AND NOT pg_visible_in_snapshot(change.tx, position.began_in::pg_snapshot) LIMIT 1"
-)
-
-
 def read_all() -> None:
     """Read what can be read by now."""
     while read_feeds(datetime.now(UTC)):
         pass
+
+
+def is_all_read(positions: type[FeedPosition] | type[PurgePosition]) -> bool:
+    """Say whether the readers that have these positions have seen all changes."""
+    unread = sql(
+        "SELECT 1 FROM journal_change AS change JOIN {positions} AS position USING (tenant_id)"
+        " WHERE (change.tx, change.id) > (position.tx::text::xid8, position.journal_id)"
+        " AND NOT pg_visible_in_snapshot(change.tx, position.began_in::pg_snapshot) LIMIT 1",
+        positions=identifier(positions._meta.db_table),
+    )
+    return not fetch_rows(unread)
 
 
 def drain() -> None:
@@ -45,7 +49,7 @@ def drain() -> None:
     A transaction of another database that ends while `oldest_running_here` looks counts as one of this, so a
     single look may see less than the one before.
     """
-    wait_until(lambda: read_all() or not fetch_rows(UNREAD))
+    wait_until(lambda: read_all() or is_all_read(FeedPosition))
 
 
 def read_slice(at: datetime) -> bool:

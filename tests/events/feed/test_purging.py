@@ -13,9 +13,11 @@ from config.environment import Environment
 from events.feed import purging
 from events.feed.purging import PurgeFailed, purge_waiting_since, send_purges
 from events.models import Event, PurgePosition
+from tests.events.feed.conftest import is_all_read
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.waiting import wait_until
 
 
 class Cache:
@@ -63,7 +65,8 @@ def cache(settings):
 
 
 def send():
-    send_purges(datetime.now(UTC))
+    """Send all that is committed, whatever tests do in other databases meanwhile (see `drain`)."""
+    wait_until(lambda: send_purges(datetime.now(UTC)) or is_all_read(PurgePosition))
 
 
 def test_what_changes_which_groups(cache, tenant, site):
@@ -86,9 +89,10 @@ def test_what_changes_which_groups(cache, tenant, site):
     CustomerAssignmentFactory(segment=gold, customer=CustomerFactory(tenant=tenant))
     send()
     assert cache.purged() == []
-    CategoryAssignmentFactory(category=category, product=hidden)
-    silver.name = {"en": "Silver"}
-    silver.save()
+    with transaction.atomic():
+        CategoryAssignmentFactory(category=category, product=hidden)
+        silver.name = {"en": "Silver"}
+        silver.save()
     send()
     assert cache.purged() == [("acme", ["tree", "seg:silver"])]
     gold.delete()
@@ -103,8 +107,9 @@ def test_what_changes_which_groups(cache, tenant, site):
 
 def test_the_forms_that_caches_read(cache, tenant, site):
     send()
-    for name in ("gold", "silver"):
-        SegmentFactory(site=site, external_id=name)
+    with transaction.atomic():
+        for name in ("gold", "silver"):
+            SegmentFactory(site=site, external_id=name)
     send()
     [(headers, body)] = cache.requests
     assert headers["Surrogate-Key"] == "seg:gold seg:silver"
@@ -122,7 +127,7 @@ def test_what_the_cache_does_not_confirm_is_sent_again(cache, tenant, site, stat
         send()
     SegmentFactory(site=site, external_id="silver")
     cache.purged()
-    assert purge_waiting_since() is not None
+    wait_until(lambda: purge_waiting_since() is not None)
     send()
     assert cache.purged() == [("acme", ["seg:gold", "seg:silver"])]
     assert purge_waiting_since() is None
@@ -134,18 +139,20 @@ def test_a_cache_that_is_away(settings, tenant, site):
     SegmentFactory(site=site)
     with pytest.raises(PurgeFailed, match="CACHE_PURGE_URL"):
         send()
-    assert purge_waiting_since() is not None
+    wait_until(lambda: purge_waiting_since() is not None)
 
 
 def test_large_purges_are_divided_and_very_large_ones_are_of_the_tenant(cache, tenant, site, monkeypatch):
     monkeypatch.setattr(purging, "GROUPS_OF_REQUEST", 2)
     monkeypatch.setattr(purging, "MOST_GROUPS", 3)
     send()
-    for name in "abc":
-        SegmentFactory(site=site, external_id=name)
+    with transaction.atomic():
+        for name in "abc":
+            SegmentFactory(site=site, external_id=name)
     send()
     assert cache.purged() == [("acme", ["seg:a", "seg:b"]), ("acme", ["seg:c"])]
-    SegmentFactory.create_batch(4, site=site)
+    with transaction.atomic():
+        SegmentFactory.create_batch(4, site=site)
     send()
     assert cache.purged() == [("acme", ["t:acme"])]
 

@@ -191,7 +191,7 @@ def test_a_feed_ends_with_the_last_subscription_and_begins_anew(tenant, site):
     assert not FeedPosition.objects.exists()
     SegmentFactory(site=site, external_id="meanwhile")
     Subscription.objects.update(state="SUBSCRIBED")
-    assert waiting_since(now()) is not None
+    wait_until(lambda: waiting_since(now()) is not None)
     read_feeds(now())
     SegmentFactory(site=site, external_id="after")
     drain()
@@ -264,7 +264,7 @@ def test_the_reader_pauses_while_more_is_written_than_it_can_read(tenant, site, 
         SegmentFactory(site=site, external_id=f"s{number}")
     assert read_slice(now()) is False
     assert subjects() == ["s0", "s1"]
-    assert waiting_since(now()) is not None  # there is more, for after the pause
+    wait_until(lambda: waiting_since(now()) is not None)  # there is more, for after the pause
     assert read_slice(now() + 2 * HOUR) is True  # nobody writes any more
     assert subjects() == ["s0", "s1", "s2", "s3"]
     monkeypatch.setattr(feed_reader, "QUICK_GROWTH", 1_000)
