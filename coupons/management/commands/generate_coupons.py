@@ -1,5 +1,7 @@
 import json
+import os
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from core.errors import AlreadyExists, DomainError
 from core.tenancy.commands import tenant_named
 from core.tenancy.models import Tenant
 from coupons.bodies import CampaignBody
+from coupons.errors import CampaignExported
 from coupons.models.campaigns import MOST_CODES_OF_CAMPAIGN
 from coupons.operations import create_campaign, export_codes, find_campaign, generate_codes
 
@@ -19,7 +22,8 @@ from coupons.operations import create_campaign, export_codes, find_campaign, gen
 class Command(BaseCommand):
     help = (
         "Make a campaign of single-use codes that share the terms of one coupon. An interrupted command goes"
-        " on where it was: run it again with the same --campaign, and no code is made twice."
+        " on where it was: run it again with the same --campaign and --export. No code is made or exported"
+        " twice."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -80,16 +84,35 @@ class Command(BaseCommand):
                 return
 
     def export(self, tenant: Tenant, campaign_id: str, target: Path) -> None:
-        """Write the codes to a file that only its owner reads; what cannot be written is not exported."""
-        with transaction.atomic():
-            codes = export_codes(tenant_id=tenant.pk, campaign_id=campaign_id, at=timezone.now())
-            try:
-                with target.open("x", encoding="utf-8") as file:
-                    target.chmod(0o600)
-                    file.writelines(f"{code}\n" for code in ("code", *codes))
-            except OSError as fault:
-                raise CommandError(f"{target} cannot be written: {fault}") from None
-        self.stdout.write(f"{len(codes):,} codes are in {target}.")
+        """Write the codes to a file that only its owner reads; what cannot be written is not exported.
+
+        The file has another name until the campaign is exported. A command that was killed in between is
+        gone on with: once the campaign is exported, the file with that name is whole.
+        """
+        part = target.with_name(f"{target.name}.{tenant.name}.{campaign_id}.part")
+        try:
+            with transaction.atomic():
+                codes = export_codes(tenant_id=tenant.pk, campaign_id=campaign_id, at=timezone.now())
+                write_durably(part, [f"{code}\n" for code in ("code", *codes)])
+        except CampaignExported:
+            if not part.exists():
+                raise
+        except OSError as fault:
+            raise CommandError(f"{part} cannot be written: {fault}") from None
+        try:
+            part.rename(target)
+        except OSError as fault:
+            raise CommandError(f"{part} holds the codes, but cannot become {target}: {fault}") from None
+        self.stdout.write(f"The codes are in {target}.")
+
+
+def write_durably(path: Path, lines: Iterable[str]) -> None:
+    """Write the file, so that it is there after a loss of power as well. Only its owner reads it."""
+    path.touch(mode=0o600)
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_template(path: Path) -> object:
