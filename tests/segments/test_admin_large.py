@@ -17,10 +17,9 @@ from accounts.models import Site
 from core.admin.counts import exact_count
 from core.journal.histories import add_undoable, newest_changes
 from core.journal.undo import rules
-from segments import effects
 from segments.admin.effects import shown
 from segments.counting import Count
-from segments.effects import SegmentChangeBody, effects_of, members_of
+from segments.effects import SegmentChangeBody, effects_of, members, members_of
 from segments.models import CustomerAssignment, Segment
 from tests.architecture.test_admin_roles import EXTENSIONS, GROUPS
 from tests.conftest import web_client
@@ -140,8 +139,8 @@ def test_members_at_an_instant_are_those_kept_without_those_whose_time_is_not_no
 def test_of_very_many_members_the_first_are_looked_at(
     vip: Segment, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(effects, "MOST_MEMBERS_COMPARED", 2)
-    monkeypatch.setattr(effects, "MEMBERS_LOOKED_AT", 2)
+    monkeypatch.setattr(members, "MOST_MEMBERS_COMPARED", 2)
+    monkeypatch.setattr(members, "MEMBERS_LOOKED_AT", 2)
     CustomerAssignmentFactory.create_batch(3, segment=vip)
     found = effects_of(
         tenant_id=vip.tenant_id, segment_ids=["vip"], body=SegmentChangeBody(change="DELETE"), at=now
