@@ -1,4 +1,4 @@
-"""What is done for rules in the background (segments/rules/evaluation.py), and what is deleted when over."""
+"""What is done for rules in the background (segments/rules/), and what is deleted when over."""
 
 from datetime import datetime, timedelta
 
@@ -6,18 +6,18 @@ from core.background.retention import Retention, delete_some, register_retention
 from core.background.tasks import Task, register_task
 from segments.models import SegmentSet
 from segments.partitioning import analyze_memberships
-from segments.rules import evaluation
+from segments.rules import evaluation, judging
 
 JUDGE = Task(
     "judge due customers",
-    evaluation.judge_due_customers,
-    due_since=evaluation.due_since,
+    judging.judge_due_customers,
+    due_since=judging.due_since,
     is_prompt=True,
 )
 TIME = Task(
     "judge the passing of time",
-    evaluation.judge_passing_of_time,
-    due_since=evaluation.time_due_since,
+    judging.judge_passing_of_time,
+    due_since=judging.time_due_since,
     is_prompt=True,
 )
 REQUEST = Task(

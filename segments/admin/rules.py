@@ -31,6 +31,7 @@ from segments.admin.effects import members_page, opened_facts
 from segments.forms.rules import MOST_CHARACTERS, RuleForm, known
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules.evaluation import SLOW
+from segments.rules.explanations import explain_rule
 from segments.rules.facts import fact_names
 from segments.rules.operations import (
     ask_for_evaluation,
@@ -46,7 +47,6 @@ from segments.rules.previews import (
     PreviewBody,
     RulePreview,
     counted_members,
-    explain_rule,
     preview_rule,
 )
 from segments.rules.rows import (

@@ -8,7 +8,8 @@ from django.db.models import Count, Max, Q, Sum
 
 from core.observation.metrics import Reading, register_readings
 from segments.models import Rule
-from segments.rules.evaluation import SLOW, due_since, is_evaluated
+from segments.rules.evaluation import SLOW, is_evaluated
+from segments.rules.judging import due_since
 
 
 @dataclass(frozen=True, slots=True)

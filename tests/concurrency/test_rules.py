@@ -20,7 +20,7 @@ from core.tenancy.models import Tenant
 from segments.bodies import CustomerAssignmentBody, Member
 from segments.models import CustomerAssignment, Rule, RuleDelta, RuleExclusion
 from segments.operations.customers import delete_customer_assignment, upsert_customer_assignment
-from segments.rules import evaluation
+from segments.rules import evaluation, judging
 from segments.rules.operations import save_rule, turn_off_rule
 from tests.concurrency.threads import in_thread
 from tests.factories.accounts import CustomerFactory
@@ -98,7 +98,7 @@ def test_customers_who_change_or_go_meanwhile_are_judged_after_it(
     Customer.objects.filter(external_id="C2").update(is_on_hold=True)
     people[3].delete()
     CustomerFactory(tenant=tenant, external_id="C9")
-    evaluation.judge_due_customers(AT)  # they wait for the evaluation
+    judging.judge_due_customers(AT)  # they wait for the evaluation
 
     settle(AT)
 
@@ -215,7 +215,7 @@ def test_workers_killed_at_any_moment_lose_nothing(tenant: Tenant, site: Site, s
     start()
 
     def is_done() -> bool:
-        return not open_jobs().exists() and evaluation.due_since() is None
+        return not open_jobs().exists() and judging.due_since() is None
 
     wait_until(is_done)
     wanted = set(Customer.objects.filter(is_on_hold=True).values_list("external_id", flat=True))

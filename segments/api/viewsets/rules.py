@@ -18,14 +18,13 @@ from segments.api.viewsets.base import SegmentServiceViewSet, upsert_response
 from segments.models import Rule, RuleExclusion
 from segments.rules import operations
 from segments.rules.evaluation import KIND
+from segments.rules.explanations import RuleExplanation, explain_rule
 from segments.rules.previews import (
     Membership,
     Mode,
     PreviewBody,
-    RuleExplanation,
     RulePreview,
     RuleText,
-    explain_rule,
     preview_rule,
 )
 

@@ -8,7 +8,7 @@ from accounts.models import Site
 from core.background.models import Job
 from core.background.worker import run_slice
 from segments.models import Rule, Segment
-from segments.rules import evaluation, operations
+from segments.rules import evaluation, judging, operations
 from segments.rules.operations import save_rule
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.segments import SegmentFactory
@@ -40,9 +40,9 @@ def settle(at: datetime) -> None:
 def settle_once(at: datetime) -> bool:
     Rule.objects.filter(due_at__gt=at + timedelta(days=1)).update(due_at=at)  # by PostgreSQL's own clock
     evaluation.request_due_evaluations(at)
-    evaluation.judge_passing_of_time(at)
-    if evaluation.due_since() is not None:
-        evaluation.judge_due_customers(at)
+    judging.judge_passing_of_time(at)
+    if judging.due_since() is not None:
+        judging.judge_due_customers(at)
         return True
     job = open_jobs().order_by("id").first()
     if job is not None:

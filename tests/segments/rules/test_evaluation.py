@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import Customer
 from segments.models import CustomerAssignment, DueCustomer, Rule, RuleExclusion, Segment
-from segments.rules import evaluation
+from segments.rules import judging
 from segments.rules.compiler import compile_rule
 from segments.rules.evaluation import request_audits, scope_of
 from segments.rules.movements import next_instants
@@ -234,18 +234,18 @@ def test_segments_that_are_inactive_or_over_wait(tenant):
 
 def test_many_changes_are_judged_by_whole_evaluations(tenant, monkeypatch):
     rule = make_rule(tenant, "onHold:false", at=AT)
-    monkeypatch.setattr(evaluation, "DUE_WITHOUT_LIMIT", 2)
+    monkeypatch.setattr(judging, "DUE_WITHOUT_LIMIT", 2)
     for number in range(3):
         customer(tenant, f"C{number}")
 
-    assert evaluation.judge_due_customers(AT)
+    assert judging.judge_due_customers(AT)
 
     assert not DueCustomer.objects.exists()
     asked = Rule.objects.get()
     assert (asked.state, asked.evaluation > rule.evaluation) == ("PENDING", True)
     for number in range(3, 6):
         customer(tenant, f"C{number}")
-    assert evaluation.judge_due_customers(AT)
+    assert judging.judge_due_customers(AT)
     assert Rule.objects.get().evaluation == asked.evaluation  # it has not begun, so it will do
     settle(AT)
     assert list(members()) == [f"C{number}" for number in range(6)]

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from core.background.worker import run_slice
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Rule
-from segments.rules import evaluation
+from segments.rules import evaluation, judging
 from segments.rules.previews import PreviewBody, preview_rule
 from tests.factories.accounts import CustomerFactory, TenantFactory
 from tests.segments.rules.settling import make_rule, open_jobs, settle
@@ -47,14 +47,14 @@ def test_statements_do_not_grow_with_customers(db: None, work: str) -> None:
             evaluation.request_evaluation(rule, requested_by="test", at=AT)
             counts.append(statements_of(evaluate))
         elif work == "judge":
-            counts.append(statements_of(lambda: evaluation.judge_due_customers(AT)))
+            counts.append(statements_of(lambda: judging.judge_due_customers(AT)))
         else:
             settle(AT)
         if work == "preview":
             body = PreviewBody(q=rule.q, segment_id="ruled")
             counts.append(statements_of(partial(preview_rule, tenant=tenant, body=body, at=AT)))
         if work == "time":
-            counts.append(statements_of(lambda: evaluation.judge_passing_of_time(AT + 2 * DAY)))
+            counts.append(statements_of(lambda: judging.judge_passing_of_time(AT + 2 * DAY)))
         if work in ("evaluate", "judge"):
             assert CustomerAssignment.objects.filter(tenant=tenant).count() == number
         settle(AT + 2 * DAY)
@@ -68,6 +68,6 @@ def test_judging_by_many_rules_takes_the_same_statements(tenant: Tenant) -> None
         for index in range(number):
             make_rule(tenant, f"mixins.score:>{index}", at=AT, segment_id=f"s{index}")
         CustomerFactory(tenant=tenant, mixins={"score": 1_000})
-        counts.append(statements_of(lambda: evaluation.judge_due_customers(AT)))
+        counts.append(statements_of(lambda: judging.judge_due_customers(AT)))
     assert counts[0] == counts[1]
     assert Rule.objects.filter(members__gte=1).count() == 20
