@@ -223,7 +223,11 @@ class ContractViewSet(DocumentChecks):
 
         The view refers to its own methods and to the request, and the request to itself: such circles hold
         the body until Python looks for garbage, which took a twentieth of a small request.
+
+        OPTIONS is answered here: which methods there are is no secret, so it needs no token.
         """
+        if request.method == "OPTIONS":
+            return HttpResponse(status=204, headers={"Allow": allowed_methods(*self.action_map)})
         try:
             return super().dispatch(request, *args, **kwargs)
         finally:
@@ -232,8 +236,7 @@ class ContractViewSet(DocumentChecks):
             vars(self).clear()
 
     def initialize_request(self, request: HttpRequest, *args: object, **kwargs: object) -> Request:
-        method = str(request.method).lower()
-        action: Any = "metadata" if method == "options" else self.action_map.get(method)
+        action: Any = self.action_map.get(str(request.method).lower())
         self.action = action
         api_request = ApiRequest(
             request,
