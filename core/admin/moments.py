@@ -18,8 +18,10 @@ from django.utils.translation import get_language, gettext, gettext_noop, npgett
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.declared import FieldOptions
+from core.timestamps import local_moment
 
 YEARS = range(2, 9_999)  # a day's distance from what Python and time zones cannot go beyond
+ALL_YEARS = range(1, 10_000)
 END_OF_DAY = time(23, 59, 59, 999_000)
 LONGEST = 60
 
@@ -37,7 +39,7 @@ _OFFSET = re.compile(r"(?P<clock>.*:\d\d.*?)\s*(?P<offset>[+-]\d{2}:?\d{2}(?::\d
 DAYS = {gettext_noop("yesterday"): -1, gettext_noop("today"): 0, gettext_noop("tomorrow"): 1}
 
 
-def read_date(text: str, today: date) -> date:
+def read_date(text: str, today: date, *, years: range = YEARS) -> date:
     """Return the day that a person wrote; raise ValidationError for what is no day, or could be two."""
     text = text.strip().lower()
     for word, days in {**DAYS, **{gettext(word).lower(): days for word, days in DAYS.items()}}.items():
@@ -61,7 +63,7 @@ def read_date(text: str, today: date) -> date:
         read = date(year, month, day)
     except ValueError:
         raise ValidationError(_("There is no such day."), code="invalid") from None
-    if year not in YEARS:
+    if year not in years:
         raise ValidationError(_("There is no such day."), code="invalid")
     return read
 
@@ -120,32 +122,37 @@ def read_moment(date_text: str, time_text: str, *, zone: tzinfo, is_end: bool) -
     Clocks that are put forward or back at midnight leave every day its first and its last moment. A time that
     they show twice needs its offset from UTC. Raises ValidationError for what is no instant.
     """
-    day = read_date(date_text, localtime(timezone.now(), zone).date())
-    if not time_text.strip():
-        # What is left out is read as before the clocks are put forward, or as after that (PEP 495).
-        clock = END_OF_DAY.replace(fold=1) if is_end else time.min
-        return datetime.combine(day, clock, zone).astimezone(UTC)
-    clock = read_time(time_text)
-    if clock.tzinfo is not None:
-        return datetime.combine(day, clock).astimezone(UTC)
-    first, second = (datetime.combine(day, clock.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1))
-    if first == second:
-        return first
+    day = read_date(date_text, localtime(timezone.now(), zone).date(), years=ALL_YEARS)
+    clock = read_time(time_text) if time_text.strip() else END_OF_DAY if is_end else time.min
+    try:
+        first, second = (
+            datetime.combine(day, clock.replace(fold=fold), clock.tzinfo or zone).astimezone(UTC)
+            for fold in (0, 1)
+        )
+    except OverflowError:
+        raise ValidationError(_("There is no such day."), code="invalid") from None
+    if (
+        not time_text.strip()
+    ):  # what is left out is read as before the clocks change, or as after that (PEP 495)
+        return second if is_end else first
     if first > second:  # PEP 495: within what is left out, the first one is the later one
         raise ValidationError(
             _("Clocks do not show this time on that day: they are put forward."), code="invalid"
         )
-    shown = (time_text_of(with_offset(moment.astimezone(zone))) for moment in (first, second))
-    raise ValidationError(
-        _("Clocks show this time twice on that day. Write it as %(first)s or as %(second)s."),
-        code="invalid",
-        params=dict(zip(("first", "second"), shown, strict=True)),
-    )
+    if first < second:
+        shown = (time_text_of(with_offset(moment.astimezone(zone))) for moment in (first, second))
+        raise ValidationError(
+            _("Clocks show this time twice on that day. Write it as %(first)s or as %(second)s."),
+            code="invalid",
+            params=dict(zip(("first", "second"), shown, strict=True)),
+        )
+    return first
 
 
-def with_offset(moment: datetime) -> time:
-    """Return the time of day that clocks show, with its offset from UTC where they show it twice."""
-    if moment.replace(fold=0).utcoffset() == moment.replace(fold=1).utcoffset():
+def with_offset(moment: datetime, zone: tzinfo | None = None) -> time:
+    """Return the time of day; with its offset from UTC where clocks show it twice or the zone is another."""
+    is_of_zone = zone is None or moment.tzinfo == zone
+    if is_of_zone and moment.replace(fold=0).utcoffset() == moment.replace(fold=1).utcoffset():
         return moment.time()
     return moment.time().replace(tzinfo=fixed_zone(moment.utcoffset() or timedelta()))
 
@@ -169,14 +176,14 @@ def shown_moment(value: datetime | None, zone: tzinfo | None = None) -> SafeStri
         '<time datetime="{}" title="{}">{}</time>',
         value.isoformat(),
         f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-        date_format(localtime(value, zone), "DATETIME_FORMAT"),
+        date_format(local_moment(value, zone), "DATETIME_FORMAT"),
     )
 
 
 def in_words(value: datetime, zone: tzinfo | None = None) -> str:
     """Return an instant with its weekday and the name of its month, so that nobody can misread it."""
     # Translators: how a date with a time is written out, in the letters of Django's date filter.
-    return date_format(localtime(value, zone), gettext("l, j F Y, H:i T"))
+    return date_format(local_moment(value, zone), gettext("l, j F Y, H:i T"))
 
 
 class HasWindow(Protocol):
@@ -243,8 +250,11 @@ class MomentInput(widgets.AdminSplitDateTime):
     def decompress(self, value: object) -> tuple[date | None, time | None]:
         if not isinstance(value, datetime):
             return None, None
-        moment = localtime(value, self.zone) if is_aware(value) else value
-        return moment.date(), with_offset(moment)
+        if not is_aware(value):
+            return value.date(), value.time()
+        zone = self.zone or timezone.get_current_timezone()
+        moment = local_moment(value, zone)
+        return moment.date(), with_offset(moment, zone)
 
     def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
         context = super().get_context(name, value, attrs)
