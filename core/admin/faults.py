@@ -172,6 +172,7 @@ FAULTS = [
         "{stored} is stored."
     ),
     _("If-Match does not name the present version: {reason}. Read the resource again."),
+    _("If-None-Match names what is stored: the resource exists. Read the resource again."),
     _("the resource does not exist"),
     _("version {stored} is stored"),
     _("The token lacks the scope {scope}."),
