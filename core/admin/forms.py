@@ -61,6 +61,13 @@ def kept_text(entered: str, stored: object, *, is_long: bool) -> str:
     return with_line_feeds(entered)
 
 
+class LinesField(forms.CharField):
+    """A text of several lines, whose ends count as one character each."""
+
+    def to_python(self, value: object) -> str:
+        return with_line_feeds(super().to_python(value))
+
+
 class LocalizedInput(forms.MultiWidget):
     """One input per language."""
 
@@ -100,8 +107,9 @@ class LocalizedField(forms.MultiValueField):
     ) -> None:
         self.languages = tuple(languages)
         self.is_long = is_long
+        part = LinesField if is_long else forms.CharField
         super().__init__(
-            [forms.CharField(max_length=max_length, required=False) for _ in self.languages],
+            [part(max_length=max_length, required=False) for _ in self.languages],
             require_all_fields=False,
             widget=LocalizedInput(self.languages, is_long=is_long),
             required=required,

@@ -56,6 +56,11 @@ def test_texts_are_kept(staff_browser: Client, site: Site, text: str) -> None:
     )
 
 
+def test_ends_of_lines_count_once(staff_browser: Client, site: Site) -> None:
+    text = "a\n" * 4_999 + "ab"  # as long as a description may be
+    assert_saving_changes_nothing(staff_browser, SegmentFactory(site=site, description={"en": text}))
+
+
 def test_texts_that_are_changed_have_line_feeds(staff_browser: Client, site: Site) -> None:
     segment = SegmentFactory(site=site, name={"en": "A"}, description={"en": "a\nb", "de": "c\nd"})
     coupon = CouponFactory(tenant=site.tenant, description="a\nb")
