@@ -64,8 +64,9 @@ def kept_text(entered: str, stored: object, *, is_long: bool) -> str:
 class LinesField(forms.CharField):
     """A text of several lines, whose ends count as one character each."""
 
-    def to_python(self, value: object) -> str:
-        return with_line_feeds(super().to_python(value))
+    def to_python(self, value: object) -> str | None:
+        text = super().to_python(value)
+        return with_line_feeds(text) if text else text
 
 
 class LocalizedInput(forms.MultiWidget):
