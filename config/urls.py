@@ -11,7 +11,9 @@ from config.metrics import metrics
 from config.openapi_document import openapi_document
 
 # Its script has an address of its own, as the Content-Security-Policy wants it.
-documentation = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html")
+documentation = SpectacularSwaggerSplitView.as_view(
+    url_name="schema", template_name="docs.html", http_method_names=["get", "head"]
+)
 
 urlpatterns = [
     path("", include("segments.api.urls")),

@@ -123,6 +123,17 @@ class PreconditionFailed(DomainError):
         self.stored = stored
 
 
+class AlreadyThere(PreconditionFailed):
+    """The header If-None-Match names the stored version, or any: the write is for what is not there."""
+
+    def __init__(self) -> None:
+        DomainError.__init__(
+            self,
+            "If-None-Match names what is stored: the resource exists. Read the resource again.",
+            field="If-None-Match",
+        )
+
+
 class NotAllowed(DomainError):
     """The caller may not do this, whatever the data says."""
 

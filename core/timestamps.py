@@ -1,9 +1,11 @@
 """Instants on the wire: UTC, ISO 8601 with milliseconds and `Z` out; any offset, but always one, in."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from zoneinfo import available_timezones
+
+from django.utils.timezone import localtime
 
 from core.errors import InvalidInput
 
@@ -61,3 +63,14 @@ def format_time(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("A time without a zone has no place on the wire.")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def local_moment(value: datetime, zone: tzinfo | None = None) -> datetime:
+    """Return the instant in the zone; within a day of the first or the last one that Python knows, in UTC.
+
+    Clients mean "for ever" by 9999-12-31T23:59:59Z, which is another year east of Greenwich.
+    """
+    try:
+        return localtime(value, zone)
+    except OverflowError:
+        return value.astimezone(UTC)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from core.timestamps import format_time
 from coupons.discounts import Cart
-from coupons.eligibility import Verdict, verdict_on
+from coupons.eligibility import Verdict, amount_in_currency, minimum_of, verdict_on
 from coupons.eligibility_queries import (
     CouponSnapshot,
     CouponsOfCart,
@@ -228,8 +228,8 @@ def with_remedy(reason: Reason, coupon: CouponSnapshot, order: Order) -> Reason:
             assert coupon.valid_from is not None
             remedy = f"Use it from {format_time(coupon.valid_from)} on."
         case ReasonType.CURRENCY:
-            wanted = coupon.discount_absolute or coupon.min_order_value
-            remedy = f"Pay in {wanted.currency}." if wanted else ""
+            wanted = {money.currency for money in (amount_in_currency(coupon), minimum_of(coupon)) if money}
+            remedy = f"Pay in {wanted.pop()}." if len(wanted) == 1 else ""  # in two nobody can pay
         case ReasonType.USED_UP:
             is_held = coupon.redemption_count < (coupon.max_redemptions or 0)
             remedy = "Try again when the reservations of others are over." if is_held else ""

@@ -165,8 +165,7 @@ def buyer_reasons(coupon: CouponSnapshot, customer: CustomerState) -> Iterator[R
 
 
 def order_reasons(coupon: CouponSnapshot, order: Order, granted: Decimal | None) -> Iterator[Reason]:
-    currency = order.order_total.currency
-    minimum = coupon.min_order_value if coupon.min_order_value and coupon.min_order_value.amount else None
+    currency, minimum = order.order_total.currency, minimum_of(coupon)
     if mismatches := list(currency_mismatches(coupon, order, minimum)):
         yield Reason(ReasonType.CURRENCY, f"The order is in {currency}, but {' and '.join(mismatches)}.")
     if minimum and minimum.currency == currency and order.order_total.amount < minimum.amount:
@@ -181,9 +180,19 @@ def order_reasons(coupon: CouponSnapshot, order: Order, granted: Decimal | None)
         yield Reason(ReasonType.DISCOUNT, f"The coupon grants {Money(Amount(granted), currency)} at most.")
 
 
+def minimum_of(coupon: CouponSnapshot) -> Money | None:
+    """Return what the order must cost; None where nothing will do."""
+    return coupon.min_order_value if coupon.min_order_value and coupon.min_order_value.amount else None
+
+
+def amount_in_currency(coupon: CouponSnapshot) -> Money | None:
+    """Return the amount that the coupon grants; None where it grants none, though one may be stored."""
+    return coupon.discount_absolute if coupon.discount_type == DiscountType.ABSOLUTE else None
+
+
 def currency_mismatches(coupon: CouponSnapshot, order: Order, minimum: Money | None) -> Iterator[str]:
     currency = order.order_total.currency
-    absolute = coupon.discount_absolute if coupon.discount_type == DiscountType.ABSOLUTE else None
+    absolute = amount_in_currency(coupon)
     if absolute and absolute.currency != currency:
         yield f"the coupon grants an amount in {absolute.currency}"
     if minimum and minimum.currency != currency:

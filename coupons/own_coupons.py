@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from core.personal_data.pseudonyms import pseudonym_of
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, integer, param, sql
 from core.sql.fetching import fetch_rows
@@ -77,6 +78,7 @@ def has_uses_left(buyer: Buyer, found: ResolvedSegments, *, at: datetime) -> lis
     """Return the conditions that the customer's next use breaks neither limit of the coupon."""
     slots = {
         "number": param(buyer.customer_number),
+        "pseudonym": param(pseudonym_of(found.context.tenant_id, buyer.customer_number)),
         "entity": sql(
             "coalesce((SELECT external_id FROM accounts_legalentity WHERE id = {entity}), '')",
             entity=param(found.context.legal_entity_id, "bigint"),
@@ -92,7 +94,8 @@ def has_uses_left(buyer: Buyer, found: ResolvedSegments, *, at: datetime) -> lis
     of_customer = sql(
         "(coupon.max_redemptions_per_customer IS NULL OR (SELECT count(*)"
         " FROM coupons_redemption AS redemption WHERE redemption.coupon_id = coupon.id"
-        " AND redemption.customer_number = {number} AND redemption.legal_entity_id = {entity})"
+        " AND redemption.customer_number IN ({number}, {pseudonym})"  # as in uses_of_customer
+        " AND redemption.legal_entity_id = {entity})"
         " < coupon.max_redemptions_per_customer)",
         **slots,
     )

@@ -1,6 +1,7 @@
 """What starts and ends when: the windows of segments, and of what other packages register."""
 
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -13,6 +14,7 @@ from accounts.identity.scopes import SEGMENT_READ
 from core.bodies import Body
 from core.errors import InvalidInput
 from core.representation.fields import Languages, Localized
+from core.representation.languages import text_in
 from core.sql.composition import Sql, SqlValues, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import format_time
@@ -23,6 +25,7 @@ LONGEST_RANGE: Final = timedelta(days=400)
 USUAL_RANGE: Final = timedelta(days=14)
 LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 LONGEST_LINE: Final = 75  # bytes, by RFC 5545
+CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class CalendarEntry(Body, kw_only=True, omit_defaults=True):
@@ -187,8 +190,11 @@ register_calendar(CalendarSource("segment", SEGMENT_READ, segment_rows))
 # iCalendar (RFC 5545)
 
 
-def icalendar(calendar: Calendar, *, tenant: str, language: str) -> str:
-    """Return the starts and ends of a calendar as iCalendar, with an event for each."""
+def icalendar(calendar: Calendar, *, tenant: str, languages: Sequence[str]) -> str:
+    """Return the starts and ends of a calendar as iCalendar, with an event for each.
+
+    Names are in the first of the languages that they have.
+    """
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
@@ -196,7 +202,7 @@ def icalendar(calendar: Calendar, *, tenant: str, language: str) -> str:
         "METHOD:PUBLISH",
     ]
     for entry in calendar.entries:
-        title = shown_name(entry, language)
+        title = text_in(entry.name or {}, languages) or entry.id
         for verb, happens, moment in (
             ("starts", entry.starts, entry.valid_from),
             ("ends", entry.ends, entry.valid_to),
@@ -217,22 +223,16 @@ def icalendar(calendar: Calendar, *, tenant: str, language: str) -> str:
     return "".join(f"{part}\r\n" for line in lines for part in folded(line))
 
 
-def shown_name(entry: CalendarEntry, language: str) -> str:
-    """Return the name in the language, else in any, else the id."""
-    names = entry.name or {}
-    return names.get(language) or next(iter(names.values()), "") or entry.id
-
-
 def compact(moment: str) -> str:
     """Return an instant of the wire as iCalendar has it, to the second."""
     return moment[:19].replace("-", "").replace(":", "") + "Z"
 
 
 def escaped(text: str) -> str:
-    """Return a text as a value of iCalendar."""
+    """Return a text as a value of iCalendar, without the controls that it must not have."""
     for character in ("\\", ";", ","):
         text = text.replace(character, f"\\{character}")
-    return "\\n".join(text.splitlines())
+    return CONTROLS.sub("", "\\n".join(text.splitlines()))
 
 
 def folded(line: str) -> Iterator[str]:

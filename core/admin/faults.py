@@ -10,11 +10,11 @@ from datetime import datetime
 from functools import cache
 
 from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
 from core.errors import DomainError, InvalidBody
+from core.timestamps import local_moment
 
 FAULTS = [
     # --- the language of rules
@@ -172,6 +172,7 @@ FAULTS = [
         "{stored} is stored."
     ),
     _("If-Match does not name the present version: {reason}. Read the resource again."),
+    _("If-None-Match names what is stored: the resource exists. Read the resource again."),
     _("the resource does not exist"),
     _("version {stored} is stored"),
     _("The token lacks the scope {scope}."),
@@ -271,9 +272,9 @@ def shown_value(name: str, value: str) -> str:
         return fault_text(value)
     if name == "time" and (found := ISO_TIME.fullmatch(value)):
         try:
-            return date_format(localtime(datetime.fromisoformat(found[0])), "DATETIME_FORMAT")
-        except (OverflowError, ValueError):
-            return value  # no time that exists, or beyond the year 9999 where the reader is
+            return date_format(local_moment(datetime.fromisoformat(found[0])), "DATETIME_FORMAT")
+        except ValueError:
+            return value  # no time that exists
     return value
 
 

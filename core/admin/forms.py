@@ -41,6 +41,34 @@ CHANGED_IN_THE_MEANTIME = _(
 )
 
 
+def with_line_feeds(text: str) -> str:
+    """Return the text with lines that end alike; browsers end those of a text area by two characters."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def kept_text(entered: str, stored: object, *, is_long: bool) -> str:
+    """Return the stored text where the entered one is what a form makes of it, else the entered one.
+
+    Browsers and Django take blanks off both ends, and browsers join the lines in an input of a single line.
+    """
+
+    def as_sent(text: str) -> str:
+        lines = with_line_feeds(text)
+        return (lines if is_long else lines.replace("\n", "")).strip()
+
+    if isinstance(stored, str) and as_sent(stored) == as_sent(entered):
+        return stored
+    return with_line_feeds(entered)
+
+
+class LinesField(forms.CharField):
+    """A text of several lines, whose ends count as one character each."""
+
+    def to_python(self, value: object) -> str | None:
+        text = super().to_python(value)
+        return with_line_feeds(text) if text else text
+
+
 class LocalizedInput(forms.MultiWidget):
     """One input per language."""
 
@@ -79,8 +107,10 @@ class LocalizedField(forms.MultiValueField):
         help_text: Text = "",
     ) -> None:
         self.languages = tuple(languages)
+        self.is_long = is_long
+        part = LinesField if is_long else forms.CharField
         super().__init__(
-            [forms.CharField(max_length=max_length, required=False) for _ in self.languages],
+            [part(max_length=max_length, required=False) for _ in self.languages],
             require_all_fields=False,
             widget=LocalizedInput(self.languages, is_long=is_long),
             required=required,
@@ -94,6 +124,15 @@ class LocalizedField(forms.MultiValueField):
         if self.required and not any(map(has_visible_character, texts.values())):
             raise ValidationError(self.error_messages["required"], code="required")
         return texts
+
+    def kept(self, entered: Mapping[str, str], stored: object) -> dict[str, str]:
+        """Return the entered texts, those that were not changed as they are stored."""
+        before = stored if isinstance(stored, Mapping) else {}
+        texts = {
+            language: kept_text(entered.get(language, ""), before.get(language), is_long=self.is_long)
+            for language in self.languages
+        }
+        return {language: text for language, text in texts.items() if text or language in before}
 
 
 def read_json(text: str) -> object:
@@ -295,12 +334,23 @@ class DocumentForm(forms.ModelForm):
 
     def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
+        self._keep_texts()
         self._check_sizes()
         expected = self.cleaned_data.get("expected_version")
         if expected is not None and expected != self.instance.version:
             self.add_error(None, ValidationError(CHANGED_IN_THE_MEANTIME, code="version_conflict"))
             self._keep_both_versions()
         return cleaned
+
+    def _keep_texts(self) -> None:
+        """Leave texts as stored that nobody changed: forms lose blanks around them and the ends of lines."""
+        for name, field in self.fields.items():
+            entered, stored = self.cleaned_data.get(name), self.get_initial_for_field(field, name)
+            if isinstance(field, LocalizedField) and isinstance(entered, Mapping):
+                self.cleaned_data[name] = field.kept(entered, stored)
+            elif type(field) is forms.CharField and isinstance(entered, str):
+                is_long = isinstance(field.widget, forms.Textarea)
+                self.cleaned_data[name] = kept_text(entered, stored, is_long=is_long)
 
     def _check_sizes(self) -> None:
         """Refuse a part, or all parts together, that would be a larger document than one may be."""

@@ -2,12 +2,12 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import timezone as fixed_zone
 from typing import Any, Protocol, Unpack
 
 from django import forms
 from django.contrib.admin import widgets
 from django.core.exceptions import ValidationError
-from django.forms.utils import from_current_timezone
 from django.utils import dates, timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -18,8 +18,10 @@ from django.utils.translation import get_language, gettext, gettext_noop, npgett
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.declared import FieldOptions
+from core.timestamps import local_moment
 
 YEARS = range(2, 9_999)  # a day's distance from what Python and time zones cannot go beyond
+ALL_YEARS = range(1, 10_000)
 END_OF_DAY = time(23, 59, 59, 999_000)
 LONGEST = 60
 
@@ -33,10 +35,11 @@ _NAMED_FIRST = re.compile(r"([^\W\d]+)\.?\s+(\d{1,2}),?\s+(\d{4})")
 _TIME = re.compile(
     r"(\d{1,2})(?:[:.](\d{2}))?(?:[:.](\d{2}))?(?:[.,](\d{1,6}))?\s*(am|pm|a\.m\.|p\.m\.|uhr)?", re.IGNORECASE
 )
+_OFFSET = re.compile(r"(?P<clock>.*:\d\d.*?)\s*(?P<offset>[+-]\d{2}:?\d{2}(?::\d{2})?)", re.ASCII)
 DAYS = {gettext_noop("yesterday"): -1, gettext_noop("today"): 0, gettext_noop("tomorrow"): 1}
 
 
-def read_date(text: str, today: date) -> date:
+def read_date(text: str, today: date, *, years: range = YEARS) -> date:
     """Return the day that a person wrote; raise ValidationError for what is no day, or could be two."""
     text = text.strip().lower()
     for word, days in {**DAYS, **{gettext(word).lower(): days for word, days in DAYS.items()}}.items():
@@ -60,7 +63,7 @@ def read_date(text: str, today: date) -> date:
         read = date(year, month, day)
     except ValueError:
         raise ValidationError(_("There is no such day."), code="invalid") from None
-    if year not in YEARS:
+    if year not in years:
         raise ValidationError(_("There is no such day."), code="invalid")
     return read
 
@@ -87,9 +90,18 @@ def _months() -> dict[str, int]:
 
 
 def read_time(text: str) -> time:
-    """Return the time of day that a person wrote; raise ValidationError for what is none."""
-    found = _TIME.fullmatch(text.strip())
+    """Return the time of day that a person wrote, perhaps with an offset from UTC.
+
+    Raises ValidationError for what is none.
+    """
     refused = ValidationError(_("Enter a time such as 18:00."), code="invalid")
+    if with_offset := _OFFSET.fullmatch(text.strip()):
+        try:
+            offset = time.fromisoformat(f"00:00{with_offset['offset']}").tzinfo
+        except ValueError:
+            raise refused from None
+        return read_time(with_offset["clock"]).replace(tzinfo=offset)
+    found = _TIME.fullmatch(text.strip())
     if not found:
         raise refused
     hour, minute, second = (int(part or 0) for part in found.groups()[:3])
@@ -105,11 +117,52 @@ def read_time(text: str) -> time:
 
 
 def read_moment(date_text: str, time_text: str, *, zone: tzinfo, is_end: bool) -> datetime:
-    """Return the instant; a day without a time is its first moment, or as an end its last one."""
-    day = read_date(date_text, localtime(timezone.now(), zone).date())
+    """Return the instant in UTC; a day without a time is its first moment, or as an end its last one.
+
+    Clocks that are put forward or back at midnight leave every day its first and its last moment. A time that
+    they show twice needs its offset from UTC. Raises ValidationError for what is no instant.
+    """
+    day = read_date(date_text, localtime(timezone.now(), zone).date(), years=ALL_YEARS)
     clock = read_time(time_text) if time_text.strip() else END_OF_DAY if is_end else time.min
-    with timezone.override(zone):
-        return from_current_timezone(datetime.combine(day, clock))
+    try:
+        first, second = (
+            datetime.combine(day, clock.replace(fold=fold), clock.tzinfo or zone).astimezone(UTC)
+            for fold in (0, 1)
+        )
+    except OverflowError:
+        raise ValidationError(_("There is no such day."), code="invalid") from None
+    if (
+        not time_text.strip()
+    ):  # what is left out is read as before the clocks change, or as after that (PEP 495)
+        return second if is_end else first
+    if first > second:  # PEP 495: within what is left out, the first one is the later one
+        raise ValidationError(
+            _("Clocks do not show this time on that day: they are put forward."), code="invalid"
+        )
+    if first < second:
+        shown = (time_text_of(with_offset(moment.astimezone(zone))) for moment in (first, second))
+        raise ValidationError(
+            _("Clocks show this time twice on that day. Write it as %(first)s or as %(second)s."),
+            code="invalid",
+            params=dict(zip(("first", "second"), shown, strict=True)),
+        )
+    return first
+
+
+def with_offset(moment: datetime, zone: tzinfo | None = None) -> time:
+    """Return the time of day; with its offset from UTC where clocks show it twice or the zone is another."""
+    is_of_zone = zone is None or moment.tzinfo == zone
+    if is_of_zone and moment.replace(fold=0).utcoffset() == moment.replace(fold=1).utcoffset():
+        return moment.time()
+    return moment.time().replace(tzinfo=fixed_zone(moment.utcoffset() or timedelta()))
+
+
+def time_text_of(clock: time) -> str:
+    """Return the time as it is entered, without seconds that say nothing."""
+    offset = f" {time(tzinfo=clock.tzinfo).isoformat()[8:]}" if clock.tzinfo else ""
+    if clock.microsecond:
+        return f"{clock:%H:%M:%S.%f}".rstrip("0") + offset
+    return clock.strftime("%H:%M:%S" if clock.second else "%H:%M") + offset
 
 
 # --- showing ---
@@ -123,14 +176,14 @@ def shown_moment(value: datetime | None, zone: tzinfo | None = None) -> SafeStri
         '<time datetime="{}" title="{}">{}</time>',
         value.isoformat(),
         f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-        date_format(localtime(value, zone), "DATETIME_FORMAT"),
+        date_format(local_moment(value, zone), "DATETIME_FORMAT"),
     )
 
 
 def in_words(value: datetime, zone: tzinfo | None = None) -> str:
     """Return an instant with its weekday and the name of its month, so that nobody can misread it."""
     # Translators: how a date with a time is written out, in the letters of Django's date filter.
-    return date_format(localtime(value, zone), gettext("l, j F Y, H:i T"))
+    return date_format(local_moment(value, zone), gettext("l, j F Y, H:i T"))
 
 
 class HasWindow(Protocol):
@@ -180,9 +233,7 @@ class _TimeInput(widgets.BaseAdminTimeWidget):
     def format_value(self, value: object) -> str:
         if not isinstance(value, time):
             return str(value or "")
-        if value.microsecond:
-            return value.isoformat().rstrip("0")
-        return value.strftime("%H:%M:%S" if value.second else "%H:%M")
+        return time_text_of(value)
 
 
 class MomentInput(widgets.AdminSplitDateTime):
@@ -199,8 +250,11 @@ class MomentInput(widgets.AdminSplitDateTime):
     def decompress(self, value: object) -> tuple[date | None, time | None]:
         if not isinstance(value, datetime):
             return None, None
-        moment = localtime(value, self.zone) if is_aware(value) else value
-        return moment.date(), moment.time()
+        if not is_aware(value):
+            return value.date(), value.time()
+        zone = self.zone or timezone.get_current_timezone()
+        moment = local_moment(value, zone)
+        return moment.date(), with_offset(moment, zone)
 
     def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
         context = super().get_context(name, value, attrs)

@@ -21,7 +21,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
-from core.errors import InvalidInput, PreconditionFailed
+from core.errors import AlreadyThere, InvalidInput, PreconditionFailed
 from core.observation.metrics import counter, gauge
 
 LONGEST_HEADER = 4_000
@@ -79,6 +79,12 @@ def check_if_match(header: str, stored: int | None) -> None:
         )
     if stored is None or (tags != [ANY] and version_tag(stored) not in tags):
         raise PreconditionFailed(stored=stored)
+
+
+def check_if_none_match(header: str, stored: int | None) -> None:
+    """Raise AlreadyThere when an If-None-Match header names the version of the locked document, or any."""
+    if stored is not None and is_held(version_tag(stored), header):
+        raise AlreadyThere
 
 
 def document_with_tag(

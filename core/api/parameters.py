@@ -172,6 +172,9 @@ CONTENT_LANGUAGE = header_parameter(
     "Content-Language", "The language of localized fields that the body gives as plain texts."
 )
 IF_NONE_MATCH = header_parameter("If-None-Match", "Answer 304 without a body while the ETag is among these.")
+CREATE_ONLY = header_parameter(
+    "If-None-Match", "`*`: write only what does not exist yet, else answer 412. Extension."
+)
 IF_MATCH = header_parameter(
     "If-Match", "Write only while the document has one of these ETags, else answer 412. Extension."
 )

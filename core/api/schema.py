@@ -254,7 +254,10 @@ class AutoSchema(openapi.AutoSchema):
     def conditional_parameters(self) -> list[OpenApiParameter]:
         if self.is_tagged:
             return [parameters.IF_NONE_MATCH]
-        return [parameters.IF_MATCH] if self.takes_if_match else []
+        if not self.takes_if_match:
+            return []
+        creates = self.action == "update" and 201 in self.successes()
+        return [parameters.IF_MATCH, *([parameters.CREATE_ONLY] if creates else [])]
 
     def response_headers(self) -> list[OpenApiParameter]:
         """Return the headers of responses."""

@@ -29,6 +29,7 @@ from core.actors import actor_of, claimed
 from core.api import parameters
 from core.api.conditional import (
     check_if_match,
+    check_if_none_match,
     document_with_tag,
     entity_tag,
     kept_response,
@@ -46,6 +47,7 @@ from core.api.searches import limits_of, refuse_long_search
 from core.bodies import Body
 from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import (
+    AlreadyThere,
     InvalidInput,
     MissingAccessToken,
     MissingScope,
@@ -71,6 +73,7 @@ Instance = TypeVar("Instance")
 
 ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
 NO_PARAMETERS = QueryDict("", mutable=False)
 
@@ -223,7 +226,11 @@ class ContractViewSet(DocumentChecks):
 
         The view refers to its own methods and to the request, and the request to itself: such circles hold
         the body until Python looks for garbage, which took a twentieth of a small request.
+
+        OPTIONS is answered here: which methods there are is no secret, so it needs no token.
         """
+        if request.method == "OPTIONS":
+            return HttpResponse(status=204, headers={"Allow": allowed_methods(*self.action_map)})
         try:
             return super().dispatch(request, *args, **kwargs)
         finally:
@@ -232,8 +239,7 @@ class ContractViewSet(DocumentChecks):
             vars(self).clear()
 
     def initialize_request(self, request: HttpRequest, *args: object, **kwargs: object) -> Request:
-        method = str(request.method).lower()
-        action: Any = "metadata" if method == "options" else self.action_map.get(method)
+        action: Any = self.action_map.get(str(request.method).lower())
         self.action = action
         api_request = ApiRequest(
             request,
@@ -262,9 +268,9 @@ class ContractViewSet(DocumentChecks):
         self.is_strict = "HTTP_PREFER" in plain.META and wants_strict(plain.META["HTTP_PREFER"])
         if self.is_strict:
             self.refuse_unknown_names()
-        if "HTTP_IF_MATCH" in plain.META and self.compares_version():
+        if not CONDITIONS.isdisjoint(plain.META) and self.compares_version():
             method = str(plain.method).lower()
-            setattr(self, method, partial(self.handle_if_match, getattr(self, method)))
+            setattr(self, method, partial(self.handle_conditions, getattr(self, method)))
         if query:
             self.prepare_parameters()
 
@@ -346,18 +352,27 @@ class ContractViewSet(DocumentChecks):
         """
         raise NotImplementedError
 
-    def handle_if_match(
+    def check_conditions(self, stored: int | None) -> None:
+        """Raise PreconditionFailed unless the headers allow to write the document, which has this version."""
+        meta = self.request._request.META
+        if "HTTP_IF_MATCH" in meta:
+            check_if_match(meta["HTTP_IF_MATCH"], stored)
+        if "HTTP_IF_NONE_MATCH" in meta:
+            check_if_none_match(meta["HTTP_IF_NONE_MATCH"], stored)
+
+    def handle_conditions(
         self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
-        """Run the handler in one transaction with the comparison of the header If-Match."""
-        header = request._request.META["HTTP_IF_MATCH"]
+        """Run the handler in one transaction with the comparison of If-Match and If-None-Match."""
         with transaction.atomic():
             stored = self.locked_version()
             if stored is not None:
-                check_if_match(header, stored)
+                self.check_conditions(stored)
             response = handler(request, *args, **kwargs)
             if stored is None:  # the handler would have created it, or deleted nothing
-                check_if_match(header, None)
+                self.check_conditions(None)
+                if self.action == "update" and response.status_code != 201:
+                    raise AlreadyThere  # somebody else created it meanwhile
             return response
 
     # What has no state is made once for all requests.

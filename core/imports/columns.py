@@ -461,8 +461,20 @@ def member_at(body: Mapping[str, object], name: str) -> Any:
 
 def _without_empty_objects(body: JsonObject, columns: Sequence[Column]) -> JsonObject:
     """Leave out objects whose members are columns when none of these is left, as an absent part is."""
-    above = {column.name.partition(".")[0] for column in columns if "." in column.name}
-    return {name: value for name, value in body.items() if not (name in above and value == {})}
+    paths = [column.name.split(".") for column in columns]
+    above = {".".join(path[:length]) for path in paths for length in range(1, len(path))}
+
+    def filled(value: JsonObject, prefix: str) -> JsonObject:
+        kept: JsonObject = {}
+        for name, part in value.items():
+            path = f"{prefix}{name}"
+            if path in above and isinstance(part, dict):
+                part = filled(part, f"{path}.")
+            if not (path in above and part == {}):
+                kept[name] = part
+        return kept
+
+    return filled(body, "")
 
 
 def _copied(value: Mapping[str, object]) -> JsonObject:

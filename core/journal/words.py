@@ -7,7 +7,6 @@ from typing import Protocol
 from django.db import models
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format, number_format, time_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +16,7 @@ from core.journal.models import Change
 from core.json_types import JsonMapping
 from core.names import is_generated, name_for_reader
 from core.tenancy.models import Tenant
+from core.timestamps import local_moment
 
 LABELS = {
     "valid_from": _("start"),
@@ -219,7 +219,7 @@ def instant(model: type[models.Model], column: str, value: object) -> datetime |
     field = next((one for one in model._meta.concrete_fields if one.column == column), None)
     if isinstance(field, models.DateTimeField) and isinstance(value, str):
         read = parse_datetime(value)
-        return None if read is None else localtime(read)
+        return None if read is None else local_moment(read)
     return None
 
 

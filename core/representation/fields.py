@@ -340,7 +340,10 @@ class Nested(Field):
     def sort_key(self, path: tuple[str, ...], languages: Languages) -> tuple[Sql, str]:
         field = self.fields.get(path[0]) if path else None
         if field is None:
-            raise InvalidInput(f"There is no field {'.'.join(path)} to sort by.", field="sort")
+            what = (
+                f"There is no field {'.'.join(path)} to sort by" if path else "An object cannot be sorted by"
+            )
+            raise InvalidInput(f"{what}; choose one of its fields: {', '.join(self.fields)}.", field="sort")
         return field.sort_key(path[1:], languages)
 
 

@@ -6,7 +6,7 @@ what is read.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Final, Self
@@ -123,6 +123,15 @@ def unconfigured_languages(written: Collection[str], configured: Collection[str]
     """Return the languages to write that are not configured, neither themselves nor as their base."""
     known = {_folded(language) for language in configured}
     return [tag for tag in written if known.isdisjoint(map(_folded, with_bases(tag)))]
+
+
+def text_in(texts: Mapping[str, str], languages: Iterable[str]) -> str:
+    """Return the text in the first of the languages that has one; else any text, empty for none."""
+    stored = {_folded(language): language for language, text in texts.items() if text}
+    for tag in languages:
+        if (found := _find(tag, stored)) is not None:
+            return texts[found]
+    return next(filter(None, texts.values()), "")
 
 
 def with_bases(tag: str) -> tuple[str, ...]:

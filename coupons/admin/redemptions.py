@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import AutocompleteFilter, TenantAdmin
+from core.admin import AutocompleteFilter, TenantAdmin, shown_moment
 from coupons.admin.amounts import money_text
 from coupons.admin.filters import OfCampaignFilter, OfSegmentFilter, RedeemedFilter
 from coupons.admin.links import coupon_link
@@ -24,8 +24,8 @@ class RedemptionAdmin(TenantAdmin):
     empty_state = _("Nobody has redeemed a coupon yet.")
     chooses_tenant = False
     sortable_by = ()  # the orders that an index serves
-    list_display = ("redeemed_at", "coupon_link", "customer_link", "acting_for", "order", "total", "discount")
-    list_display_links = ("redeemed_at",)
+    list_display = ("when", "coupon_link", "customer_link", "acting_for", "order", "total", "discount")
+    list_display_links = ("when",)
     list_select_related = ("coupon",)
     list_filter = (
         RedeemedFilter,
@@ -36,7 +36,7 @@ class RedemptionAdmin(TenantAdmin):
     )
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("external_id", "coupon_link", "redeemed_at")}),
+        (None, {"fields": ("external_id", "coupon_link", "when")}),
         (_("Customer"), {"fields": ("customer_link", "acting_for")}),
         (_("Order"), {"fields": ("order", "total", "discount", "idempotency_key")}),
     )
@@ -46,6 +46,10 @@ class RedemptionAdmin(TenantAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    @admin.display(description=_("redeemed at"), ordering="redeemed_at")
+    def when(self, redemption: Redemption) -> SafeString:
+        return shown_moment(redemption.redeemed_at)
 
     @admin.display(description=_("Coupon"), ordering="coupon")
     def coupon_link(self, redemption: Redemption) -> SafeString | str:

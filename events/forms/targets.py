@@ -44,6 +44,16 @@ class TargetForm(DocumentForm):
                 self.initial["event_type"] = normalized(stored)
                 stored = ""
             field.choices = event_type_choices(empty=_("All types (default target)"), stored=stored)
+        if "excluded_fields" in self.fields:
+            self.fields["excluded_fields"].help_text = _(
+                "What the payloads are sent without, separated by commas. Leave empty for what the"
+                " subscriptions leave out."
+            )
+
+    def clean_excluded_fields(self) -> list[str] | None:
+        """Take no fields for those of the subscriptions, unless nothing is stored to be left out."""
+        entered: list[str] = self.cleaned_data["excluded_fields"] or []
+        return entered or (None if self.instance.excluded_fields else self.instance.excluded_fields)
 
 
 class SubscriptionForm(DocumentForm):

@@ -224,7 +224,7 @@ def retry_after_of(header: str) -> timedelta | None:
         return timedelta(seconds=min(int(header[:9]), 86_400))
     try:
         until = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers of any length
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)

@@ -5,10 +5,12 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
+from decimal import Decimal
 
 import orjson
 
 from core.json_types import JsonObject
+from core.text import plain
 
 LARGEST_BODY = 262_144  # bytes
 LONGEST_THIN = 200  # characters of a text in a thin event
@@ -24,13 +26,22 @@ def canonical_json(value: object) -> bytes:
 
 
 def _with_plain_numbers(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
+    if isinstance(value, float):
+        return _as_in_javascript(value)
     if isinstance(value, dict):
         return {key: _with_plain_numbers(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_with_plain_numbers(inner) for inner in value]
     return value
+
+
+def _as_in_javascript(number: float) -> object:
+    """Return what is written as JavaScript writes the number: 1, 0.000001 and 10000000000000000, but 1e-7."""
+    if number.is_integer() and abs(number) < 2**53:
+        return int(number)
+    if 1e-6 <= abs(number) < 1e-5 or 2**53 <= abs(number) < 1e21:  # orjson writes these with an exponent
+        return orjson.Fragment(plain(Decimal(repr(number))))
+    return number
 
 
 def event_body(event_type: str, payload: JsonObject) -> bytes:

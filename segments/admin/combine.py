@@ -21,6 +21,7 @@ from core.admin.keys import key_of
 from core.admin.undo import message_with_undo
 from core.bodies import read_body
 from core.errors import DomainError
+from core.representation.languages import text_in
 from core.sql.composition import Sql
 from core.tenancy.identifiers import generate_id
 from core.unavailability import contention_as_refusal
@@ -142,10 +143,10 @@ def body_of(segment: Segment, entered: Combination, *, dry_run: bool) -> MemberO
     create = None
     if not entered["into"]:
         language = segment.tenant.default_language
-        first = segment.name.get(language) or next(iter(segment.name.values()), segment.external_id)
-        second = ""
-        if other is not None:
-            second = other.name.get(language) or next(iter(other.name.values()), other.external_id)
+        first, second = (
+            "" if one is None else text_in(one.name, [language]) or one.external_id
+            for one in (segment, other)
+        )
         name = entered["name"] or SIGNS[operation].format(a=first, b=second)[:200]
         document = {"siteCode": segment.site.code, "name": {language: name}, "status": "INACTIVE"}
         create = read_body(SegmentBody, document)

@@ -13,7 +13,6 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -31,7 +30,7 @@ from core.journal.words import person_of
 from core.json_types import JsonObject
 from core.names import name_for_reader
 from core.representation.fields import Languages
-from core.timestamps import parse_time
+from core.timestamps import local_moment, parse_time
 from segments.console.customer_view_parts import registered_usable
 from segments.console.explanation_words import reasons_in_words
 from segments.console.object_pages import addresses, object_by_key
@@ -256,7 +255,7 @@ def late_counts(request: HttpRequest, form: PreviewForm) -> HttpResponse:
 
 
 def moment_parameters(name: str, moment: datetime) -> dict[str, str]:
-    local = localtime(moment)
+    local = local_moment(moment)
     return {f"{name}_0": f"{local:%Y-%m-%d}", f"{name}_1": f"{local:%H:%M}"}
 
 

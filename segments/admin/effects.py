@@ -14,7 +14,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.http import urlencode
-from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -34,7 +33,7 @@ from core.errors import VersionConflict
 from core.journal.undo.rules import RESTORED_WITHIN
 from core.names import name_for_reader
 from core.text import normalized
-from core.timestamps import parse_time
+from core.timestamps import local_moment, parse_time
 from segments.bodies import Status
 from segments.counting import Count
 from segments.effects import (
@@ -224,7 +223,7 @@ def takes_away(effects: Effects) -> bool:
 def as_of_text(effects: Effects, segments: Sequence[Segment]) -> str:
     """Return as of when the numbers are, and which version of a single segment they describe."""
     zone = segments[0].site.time_zone if segments else None
-    moment = localtime(parse_time(effects.as_of, field="asOf"), zone)
+    moment = local_moment(parse_time(effects.as_of, field="asOf"), zone)
     is_now = moment <= timezone.now()
     when = (
         time_format(moment, "TIME_FORMAT")

@@ -385,7 +385,7 @@ def saved_in_words(segment: Segment, effects: Effects | None, dependents: Any) -
     named = [f"{number} {noun}" for value, number, noun in affected if value]
     if not named:
         return text
-    moment = localtime(parse_time(effects.as_of, field="asOf"), segment.site.time_zone)
+    moment = parse_time(effects.as_of, field="asOf")
     when = gettext("from now on") if moment <= timezone.now() else in_words(moment, segment.site.time_zone)
     whom = gettext(" and ").join(named)
     return f"{text} {gettext('Affected: {whom}, {when}.').format(whom=whom, when=when)}"

@@ -242,7 +242,7 @@ def subscribed_calendar(request: HttpRequest, token: str) -> HttpResponse:
     range_ = range_of(shop.pk, at=at, since=at, until=at + FOLLOWED, site_code="")
     with translation.override(language):
         found = calendar_of(range_, scopes=scopes_of(user), languages=Languages())
-        text = icalendar(found, tenant=shop.name, language=language)
+        text = icalendar(found, tenant=shop.name, languages=[language, shop.default_language])
     response = HttpResponse(text, content_type="text/calendar; charset=utf-8")
     response["Cache-Control"] = "private, no-store"
     return response

@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import chain
 from typing import Any
 
@@ -137,7 +137,10 @@ class PastedList:
     def _moment(self, text: str, *, is_end: bool) -> datetime:
         if "T" in text or text.endswith("Z"):
             try:
-                return datetime.fromisoformat(text).astimezone(self.zone)
+                moment = datetime.fromisoformat(text)
+                if moment.tzinfo is not None:
+                    return moment.astimezone(UTC)
+                text = text.replace("T", " ")  # without an offset it is a time of the site
             except (ValueError, OverflowError):
                 pass
         day, _, clock = text.partition(" ") if text[:1].isdigit() and "-" in text else (text, "", "")

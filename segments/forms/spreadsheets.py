@@ -1,6 +1,7 @@
 """The first sheet of an .xlsx file as lines of a table, in bounded memory."""
 
 import csv
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import islice
@@ -25,6 +26,7 @@ MOST_COLUMNS: Final = 50
 # Bytes of a row, and of all that is not in rows: openpyxl makes objects of thirty times their size of them.
 LONGEST_ROW: Final = 1_000_000
 BLOCK: Final = 65_536
+ZEROS: Final = re.compile(r"(?:\[\$[^]]*\])?(0+)")
 UNREADABLE = _("This is no readable .xlsx file. Save it again as .xlsx or as CSV.")
 
 
@@ -68,16 +70,16 @@ def sheet_lines(file: BinaryIO) -> Iterator[str]:
     line = _Line()
     writer = csv.writer(line, delimiter="\t", lineterminator="\n")
     for row in _rows(sheet):
-        cells = [_text(cell) for cell in islice(row, MOST_COLUMNS)]
+        cells = [_text(cell.value, cell) for cell in islice(row, MOST_COLUMNS)]
         while cells and not cells[-1]:
             cells.pop()
         writer.writerow(cells)
         yield line.text
 
 
-def _rows(sheet: Any) -> Iterator[tuple[object, ...]]:
+def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
     try:
-        yield from sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True)
+        yield from sheet.iter_rows(max_col=MOST_COLUMNS)
     except (BadZipFile, ParseError, KeyError, ValueError) as unreadable:
         raise ValidationError(UNREADABLE, code="invalid") from unreadable
 
@@ -143,14 +145,20 @@ def _refuse_bombs(file: BinaryIO) -> None:
         raise ValidationError(text.format(most=exact_count(MOST_UNPACKED // 1_000_000)), code="too_long")
 
 
-def _text(cell: object) -> str:
-    """Return a cell as a person would write it into a list."""
-    if cell is None:
+def _text(value: object, cell: Any) -> str:
+    """Return the value of a cell as a person would write it into a list."""
+    if value is None:
         return ""
-    if isinstance(cell, datetime):
-        return cell.isoformat(" ", "minutes") if cell.time() != datetime.min.time() else f"{cell:%Y-%m-%d}"
-    if isinstance(cell, date):
-        return cell.isoformat()
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return " ".join(str(cell).split())
+    if isinstance(value, datetime):
+        return value.isoformat(" ").removesuffix(" 00:00:00").removesuffix(":00")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int | float) and value == value // 1 and not isinstance(value, bool):
+        return _with_zeros(int(value), cell.number_format)
+    return " ".join(str(value).split())
+
+
+def _with_zeros(number: int, number_format: str) -> str:
+    """Return the number with the zeros that a format such as 00000 shows before it."""
+    found = ZEROS.fullmatch(number_format)
+    return f"{number:0{len(found[1])}}" if found else str(number)

@@ -113,8 +113,56 @@ def test_a_day_without_a_time_is_its_midnight_and_as_an_end_its_last_moment() ->
 def test_an_hour_that_a_zone_leaves_out_is_refused() -> None:
     field = MomentField()
     field.use_zone(BERLIN)
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="put forward"):
         field.clean(["2027-03-28", "02:30"])
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "first", "last"),
+    [
+        # clocks are put forward at midnight: the first moment is 01:00
+        ("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z", "2026-09-07T02:59:59.999Z"),
+        # clocks are put back at midnight: 23:59 comes twice
+        ("America/Santiago", "2026-04-04", "2026-04-04T03:00:00Z", "2026-04-05T03:59:59.999Z"),
+        # clocks are put back at one o'clock: midnight comes twice
+        ("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59.999Z"),
+        # clocks are put forward to midnight: the last moment is before 23:00
+        ("America/Nuuk", "2026-03-28", "2026-03-28T02:00:00Z", "2026-03-29T00:59:59.999Z"),
+    ],
+)
+def test_a_day_begins_and_ends_also_where_clocks_change_at_midnight(
+    zone: str, day: str, first: str, last: str
+) -> None:
+    start, end = MomentField(), MomentField(is_end=True)
+    for field, expected in ((start, first), (end, last)):
+        field.use_zone(ZoneInfo(zone))
+        moment = field.clean([day, ""])
+        assert moment == datetime.fromisoformat(expected)
+        shown = field.widget.decompress(moment)
+        assert str(shown[0]) == day
+
+
+@pytest.mark.parametrize("text", ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T01:30:07.5Z"])
+def test_what_clocks_show_twice_is_shown_and_read_with_its_offset(text: str) -> None:
+    field = MomentField()
+    field.use_zone(BERLIN)
+    moment = datetime.fromisoformat(text)
+    day, clock = field.widget.decompress(moment)
+    entered = [str(day), field.widget.widgets[1].format_value(clock)]
+    assert field.clean(entered) == moment
+    assert not field.has_changed(moment, entered)
+
+
+def test_a_time_that_clocks_show_twice_is_refused_with_both() -> None:
+    field = MomentField()
+    field.use_zone(BERLIN)
+    with pytest.raises(ValidationError) as refused:
+        field.clean(["2026-10-25", "02:30"])
+    assert refused.value.messages == [
+        "Clocks show this time twice on that day. Write it as 02:30 +02:00 or as 02:30 +01:00."
+    ]
+    with pytest.raises(ValidationError, match="Enter a time"):
+        field.clean(["2026-10-25", "02:30 +99:00"])
 
 
 def test_moments_are_shown_with_utc_in_the_tooltip_and_in_words() -> None:

@@ -1,10 +1,12 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from coupons.admin.coupons import warnings_about
@@ -279,6 +281,15 @@ def test_days_of_use_have_no_gaps(tenant, now):
     days = usage_of(coupon, until=now, days=4).days
     assert [(now.date() - day.day).days for day in days] == [3, 2, 1, 0]
     assert [(day.count, day.share) for day in days] == [(0, 0), (1, 25), (4, 100), (0, 0)]
+
+
+def test_days_of_use_are_those_of_utc(tenant):
+    late = datetime(2026, 11, 28, 23, 30, tzinfo=UTC)
+    coupon = CouponFactory(tenant=tenant)
+    RedemptionFactory(coupon=coupon, redeemed_at=late)
+    with timezone.override(ZoneInfo("Asia/Tokyo")):
+        usage = usage_of(coupon, until=late + timedelta(minutes=10), days=2)
+    assert [(str(day.day), day.count) for day in usage.days] == [("2026-11-27", 0), ("2026-11-28", 1)]
 
 
 def test_page_warns_of_what_keeps_everybody_from_redeeming(tenant, now):

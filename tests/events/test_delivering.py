@@ -216,6 +216,22 @@ def test_gone_turns_the_target_off(shop: Webhooks, receiver: Receiver):
     assert shop.states(target) == ["FAILED", "DROPPED", "DROPPED"]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Fri, 01 Jan 2027 00:00:00 +99999999999999999999",
+        f"Fri, 01 Jan {'9' * 30} 00:00:00 GMT",
+        "soon",
+    ],
+)
+def test_a_pause_that_is_none_is_no_fault_of_the_answer(shop: Webhooks, receiver: Receiver, header: str):
+    target = shop.target(f"{receiver.url}/hook")
+    receiver.answer("/hook", 200, Retry_After=header)
+    shop.happen(target)
+    shop.send()
+    assert shop.states(target) == ["DELIVERED"]
+
+
 def test_a_target_that_wants_to_be_left_alone_is(shop: Webhooks, receiver: Receiver, clock):
     target = shop.target(f"{receiver.url}/hook")
     receiver.answer("/hook", 429, Retry_After="120")

@@ -64,10 +64,27 @@ def test_a_table_keeps_its_windows_and_names_what_it_does_not_use() -> None:
     lines = PastedList(text.splitlines(keepends=True), zone=BERLIN)
     first, second, third = lines
     assert lines.ignored == ["Name"]
-    assert first.validity == {"from": "2026-12-01T00:00:00+01:00", "to": "2026-12-24T23:59:59.999000+01:00"}
+    assert first.validity == {"from": "2026-11-30T23:00:00+00:00", "to": "2026-12-24T22:59:59.999000+00:00"}
     assert datetime.fromisoformat(second.validity["to"]) == datetime(2026, 12, 24, 17, tzinfo=UTC)
     assert (third.number, third.names) == (4, ("9",))
     assert "Enter a date" in third.fault
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-12-24T18:00:00Z", "2026-12-24T18:00:00+00:00"),
+        ("2026-12-24T18:00:00-05:00", "2026-12-24T23:00:00+00:00"),
+        ("2026-12-24T18:00", "2026-12-24T17:00:00+00:00"),  # without an offset it is a time of the site
+        ("2026-12-24 18:00", "2026-12-24T17:00:00+00:00"),
+        ("2026-12-24T18:00:30.5", "2026-12-24T17:00:30.500000+00:00"),
+        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999000+00:00"),
+    ],
+)
+def test_times_of_a_table_are_those_of_the_site_unless_they_say_more(text: str, expected: str) -> None:
+    lines = ["customerId;validity.to\n", f"7;{text}\n"]
+    [line] = PastedList(lines, zone=BERLIN)
+    assert (line.validity, line.fault) == ({"to": expected}, "")
 
 
 @pytest.fixture

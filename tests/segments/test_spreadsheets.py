@@ -42,6 +42,25 @@ def test_cells_are_written_as_people_write_them() -> None:
     ]
 
 
+def test_seconds_of_times_are_kept() -> None:
+    file = workbook(
+        [datetime.fromisoformat("2030-12-24T23:59:59"), datetime.fromisoformat("2030-12-24T23:59:59.999")]
+    )
+    assert list(sheet_lines(file)) == ["2030-12-24 23:59:59\t2030-12-24 23:59:59.999000\n"]
+
+
+def test_zeros_that_a_format_shows_are_kept() -> None:
+    book = Workbook()
+    book.active.append([42, 42, 42.0, 4.5, 1234567, True])
+    for column, shown_as in zip(
+        "ABCDEF", ["00000", "[$-407]00000", "0000", "0000", "0000", "00"], strict=True
+    ):
+        book.active[f"{column}1"].number_format = shown_as
+    file = io.BytesIO()
+    book.save(file)
+    assert list(sheet_lines(file)) == ["00042\t00042\t0042\t4.5\t1234567\tTrue\n"]
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive"])
 def test_what_is_no_spreadsheet_is_refused(content: bytes) -> None:
     with pytest.raises(ValidationError, match="no readable"):

@@ -6,7 +6,6 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
-from core.api.conditional import check_if_match
 from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
@@ -104,7 +103,7 @@ class CouponViewSet(CouponServiceViewSet):
     def locked_version(self) -> int | None:
         return locked_version(tenant_id=self.caller.tenant.id, code=self.kwargs["code"])
 
-    def handle_if_match(
+    def handle_conditions(
         self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         """Compare the version once before the body is read, and again by the operation, on the locked coupon.
@@ -112,8 +111,8 @@ class CouponViewSet(CouponServiceViewSet):
         The operation locks the categories and segments that the body names before the coupon.
         """
         if self.action == "destroy":
-            return super().handle_if_match(handler, request, *args, **kwargs)
-        self.check_version = partial(check_if_match, request.META["HTTP_IF_MATCH"])
+            return super().handle_conditions(handler, request, *args, **kwargs)
+        self.check_version = self.check_conditions
         self.check_version(find_coupon(self.caller.tenant.id, self.kwargs["code"]).version)
         return handler(request, *args, **kwargs)
 

@@ -47,8 +47,8 @@ class CalendarViewSet(SegmentServiceViewSet):
     def export(self, request: Request, tenant: str) -> HttpResponse:
         """Read the same as iCalendar, with an event for each start and end."""
         languages = self.languages()
-        preferred = languages.accepted[0] if languages.accepted else languages.default
-        text = icalendar(self.calendar(), tenant=self.caller.tenant.name, language=preferred)
+        preferred = [*(languages.accepted or ()), languages.default]
+        text = icalendar(self.calendar(), tenant=self.caller.tenant.name, languages=preferred)
         return HttpResponse(text, content_type="text/calendar; charset=utf-8")
 
     def calendar(self) -> Calendar:

@@ -14,6 +14,7 @@ from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from coupons.api.viewsets import coupons as coupon_views
 from coupons.operations import find_coupon
+from segments.api.viewsets.segments import SegmentViewSet
 from tests.concurrency.threads import in_thread
 from tests.factories.accounts import (
     ContactAssignmentFactory,
@@ -120,6 +121,37 @@ def test_what_does_not_exist_is_neither_created_nor_called_deleted(api, site):
         assert "does not exist" in refused.json()["message"]
     assert api.get(f"{SEGMENTS}/new").status_code == 404
     assert api.patch(f"{SEGMENTS}/new", {}, headers={"If-Match": '"1"'}).status_code == 404
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["*", "{}", "W/{}"])
+def test_a_write_of_what_is_not_there_is_refused_where_it_is(api, documents, kind, form):
+    before = api.get(documents[kind])
+    there = {"If-None-Match": form.format(before["ETag"])}
+    for method, arguments in (("put", ({},)), ("patch", ({},)), ("delete", ())):
+        refused = getattr(api, method)(documents[kind], *arguments, headers=there)
+        if refused.status_code == 405:  # some have no PATCH
+            continue
+        assert refused.status_code == 412
+        assert "the resource exists" in refused.json()["message"]
+    assert api.get(documents[kind]).content == before.content
+
+
+def test_what_is_not_there_is_created_once(api, site):
+    body = {"name": {"en": "New"}, "siteCode": "main"}
+    for status in (201, 412):
+        assert api.put(f"{SEGMENTS}/new", body, headers={"If-None-Match": "*"}).status_code == status
+    assert api.put(f"{SEGMENTS}/new", body, headers={"If-None-Match": '"9"'}).status_code == 204
+    assert api.delete(f"{SEGMENTS}/other", headers={"If-None-Match": "*"}).status_code == 204
+
+
+def test_what_somebody_creates_meanwhile_is_not_overwritten(api, site, monkeypatch):
+    body = {"name": {"en": "New"}, "siteCode": "main"}
+    api.put(f"{SEGMENTS}/new", body)
+    monkeypatch.setattr(SegmentViewSet, "locked_version", lambda view: None)  # as it was a moment ago
+    refused = api.put(f"{SEGMENTS}/new", body, headers={"If-None-Match": "*"})
+    assert refused.status_code == 412
+    assert api.get(f"{SEGMENTS}/new")["ETag"] == '"1"'
 
 
 def test_a_tag_without_quotes_is_named(api, documents):

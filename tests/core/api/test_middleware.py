@@ -164,6 +164,24 @@ def test_a_browser_that_asks_before_it_sends_is_told_what_it_may_send(client, se
     assert answer["Access-Control-Allow-Headers"] == ", ".join(settings.CORS_ALLOW_HEADERS)
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/customer-segment/acme/segments", "GET, POST, HEAD, OPTIONS"),
+        ("/coupon/acme/coupons/TEN/redemptions/", "GET, POST, HEAD, OPTIONS"),
+        ("/oauth/token", "POST, OPTIONS"),
+    ],
+)
+def test_an_address_says_which_methods_it_has(client, path, methods):
+    answer = client.options(path)
+    assert (answer.status_code, answer.content, answer["Allow"]) == (204, b"", methods)
+
+
+def test_the_page_of_the_documentation_is_only_read(client):
+    answer = client.options("/docs")
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/nothing", "/customer-segment/acme/segments"])
 def test_answers_of_the_api_carry_the_headers_of_security(client, path):
     headers = client.get(path).headers

@@ -59,8 +59,11 @@ def test_lists_searches_and_reads_take_what_their_kind_takes(operations):
 
 def test_writes_of_texts_take_the_language_of_the_texts(operations):
     segment = operations["PUT-customer-segment-update-segment"]
-    assert parameters(segment, "header") == {"Content-Language", "If-Match"}
-    assert parameters(operations["PUT-customer-segment-update-item"], "header") == {"If-Match"}
+    assert parameters(segment, "header") == {"Content-Language", "If-Match", "If-None-Match"}
+    written = parameters(operations["PUT-customer-segment-update-item"], "header")
+    assert written == {"If-Match", "If-None-Match"}
+    # what it does not create, it takes as it is
+    assert parameters(operations["PUT-coupon-update-coupon"], "header") == {"If-Match"}
 
 
 @pytest.mark.parametrize(

@@ -421,6 +421,18 @@ def test_a_coupon_keeps_what_a_file_does_not_have(shop, upsert, write):
     assert (coupon.description, coupon.valid_for, coupon.valid_to) == ("", [], FEBRUARY)
 
 
+def test_what_has_no_amount_gets_none_of_empty_columns(shop, upsert, write):
+    CouponFactory(tenant=shop.tenant, code="NONE")
+    CouponFactory(tenant=shop.tenant, code="SOME", min_order_amount=5, min_order_currency="EUR")
+    header = "code,restrictions.minOrderValue.amount,restrictions.minOrderValue.currency"
+    assert upsert("coupons", write("a.csv", header, "NONE,,", "SOME,5,EUR")).counts == {"unchanged": 2}
+    row = '{"code":"NONE","restrictions":{"minOrderValue":null}}'
+    assert upsert("coupons", write("a.jsonl", row)).counts == {"unchanged": 1}
+    assert upsert("coupons", write("b.csv", header, "SOME,,")).counts == {"changed": 1}
+    found = Coupon.objects.filter(code__in=["NONE", "SOME"])
+    assert [(one.min_order_amount, one.min_order_currency) for one in found] == [(None, None)] * 2
+
+
 def test_rows_of_the_same_thing_add_up_in_kinds_that_are_completed(shop, upsert, write):
     path = write("a.jsonl", '{"id":"L1","name":"New"}', '{"id":"L1","restrictions":["US"]}')
     assert upsert("legal_entities", path).counts == {"changed": 1, "repeated": 1}

@@ -45,6 +45,7 @@ def shops(draw):
         "lists": [draw(LISTS) for _ in range(3)],
         "mixins": draw(st.none() | DOCUMENTS),
         "schemas": draw(st.none() | SCHEMAS),
+        "minimum": draw(st.sampled_from([None, Decimal("0.5"), Decimal(0)])),
     }
 
 
@@ -77,8 +78,8 @@ def make_shop(tenant, site, values) -> None:
         code="C",
         name=texts[4],
         description=texts[5],
-        min_order_amount=Decimal("0.5"),
-        min_order_currency="EUR",
+        min_order_amount=values["minimum"],
+        min_order_currency=None if values["minimum"] is None else "EUR",
         is_segment_restricted=False,
         **windows[4],
         **mixins,

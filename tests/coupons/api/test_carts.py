@@ -123,6 +123,32 @@ def test_a_refused_code_says_why_and_what_would_help(own, tenant, now):
     assert answer["totals"]["discount"] == 0
 
 
+@pytest.mark.parametrize(
+    ("facts", "remedy"),
+    [
+        # the amount of a coupon that grants a percentage plays no part
+        ({"discount_amount": 5, "discount_currency": "EUR", "min_order_currency": "USD"}, "Pay in USD."),
+        # the amount is in the cart's currency already, and the minimum in another one
+        (
+            {"discount_type": "ABSOLUTE", "discount_amount": 5, "discount_currency": "EUR"}
+            | {"min_order_currency": "USD"},
+            None,
+        ),
+        # a minimum of nothing plays no part either
+        (
+            {"discount_type": "ABSOLUTE", "discount_amount": 5, "discount_currency": "CHF"}
+            | {"min_order_currency": "USD", "min_order_amount": 0},
+            "Pay in CHF.",
+        ),
+    ],
+)
+def test_the_currency_that_would_help_is_one_that_the_coupon_needs(own, tenant, facts, remedy):
+    CouponFactory(tenant=tenant, code="X", **{"min_order_amount": 10, **facts})
+    [coupon] = validated(own, "X")["coupons"]
+    [reason] = coupon["reasons"]
+    assert (reason["type"], reason.get("remedy")) == ("currency_mismatch", remedy)
+
+
 def test_the_minimum_is_compared_with_the_undiscounted_total(own, tenant):
     CouponFactory(tenant=tenant, code="HALF", discount_percentage=50)
     CouponFactory(tenant=tenant, code="MIN", min_order_amount=100, min_order_currency="EUR")

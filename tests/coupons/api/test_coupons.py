@@ -352,6 +352,19 @@ def test_list_is_searched_by_the_fields_of_the_answer(manager, tenant, site):
     assert faulty_fields(manager.get(COUPONS, sort="colour")) == ["sort"]
 
 
+@pytest.mark.parametrize(
+    ("sort", "said"),
+    [
+        ("discountAbsolute", "An object cannot be sorted by"),
+        ("discountAbsolute.colour", "There is no field colour to sort by"),
+    ],
+)
+def test_an_object_is_sorted_by_one_of_its_fields(manager, sort, said):
+    refused = manager.get(COUPONS, sort=sort)
+    assert refused.status_code == 400
+    assert f"{said}; choose one of its fields: amount, currency." in refused.json()["message"]
+
+
 @pytest.mark.parametrize("coupons", [1, 20])
 def test_list_takes_one_statement(manager, tenant, site, coupons, django_assert_num_queries):
     segment = SegmentFactory(site=site)

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from core.personal_data.pseudonyms import pseudonym_of
 from coupons.models import Coupon
 from tests.coupons.conftest import COUPONS, order
 from tests.factories.accounts import (
@@ -106,6 +107,14 @@ def test_limits_count_for_the_legal_entity_that_the_customer_acts_for(customer_a
     assert codes(customer_api(customer, legal_entity=entities[0])) == []
     assert codes(customer_api(customer, legal_entity=entities[1])) == ["EACH"]
     assert codes(customer_api(customer), legalEntityId="L1") == []
+
+
+def test_what_was_used_before_an_erasure_counts_when_the_number_comes_again(own, tenant, customer):
+    coupon = listed(tenant, "EACH", max_redemptions_per_customer=1)
+    RedemptionFactory(coupon=coupon, customer_number=pseudonym_of(tenant.pk, customer.external_id))
+    refused = own.post(f"{COUPONS}/EACH/validation", order())
+    assert refused.json()["details"][0]["type"] == "customer_limit_reached"
+    assert codes(own) == []
 
 
 def test_currency_leaves_out_what_needs_another(own, tenant):

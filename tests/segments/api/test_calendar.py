@@ -139,6 +139,22 @@ def test_a_calendar_program_reads_each_start_and_end(coupon_reader, shop):
     ]
 
 
+def test_a_calendar_program_reads_names_in_the_language_that_it_prefers(coupon_reader, shop, now):
+    SegmentFactory(
+        site=shop, external_id="named", name={"en": "Sale", "fr": "Soldes"}, valid_from=now + 6 * DAY
+    )
+    coupon_reader.headers["Accept-Language"] = "fr-CH, en;q=0.8"
+    text = coupon_reader.get(f"{CALENDAR}.ics").content.decode()
+    assert "SUMMARY:Soldes starts\r\n" in text
+
+
+def test_no_control_character_comes_into_a_calendar(coupon_reader, shop, now):
+    name = {"en": "Bell\x07, tab\t, line\nfeed, escape\x1b and delete\x7f"}
+    SegmentFactory(site=shop, external_id="controls", name=name, valid_from=now + 6 * DAY)
+    text = coupon_reader.get(f"{CALENDAR}.ics").content.decode().replace("\r\n ", "")
+    assert "SUMMARY:Bell\\, tab\t\\, line\\nfeed\\, escape and delete starts\r\n" in text
+
+
 def test_long_lines_are_folded_between_characters():
     parts = list(folded("ä" * 100))
     assert "".join(part.removeprefix(" ") for part in parts) == "ä" * 100
