@@ -27,7 +27,7 @@ from core.errors import DomainError
 from core.journal.admin import activity_page
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import DECISIVE, EffectPages, shown, visible_dependents
+from segments.admin.effects import DECISIVE, EffectPages, noun_of, shown, visible_dependents
 from segments.admin.rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.bodies import Status
@@ -381,7 +381,7 @@ def saved_in_words(segment: Segment, effects: Effects | None, dependents: Any) -
     for each in dependents:
         effect = effects.dependents.get(each.type)
         if effect is not None and (number := effect.stopping.value + effect.starting.value):
-            affected.append((number, exact_count(number), gettext(each.plural)))
+            affected.append((number, exact_count(number), noun_of(each, number)))
     named = [f"{number} {noun}" for value, number, noun in affected if value]
     if not named:
         return text
