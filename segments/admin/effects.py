@@ -244,9 +244,11 @@ def as_of_text(effects: Effects, segments: Sequence[Segment]) -> str:
     text = gettext("As of {time}") if is_now else gettext("The first difference is on {time}")
     text = text.format(time=when)
     if len(segments) == 1:
-        text += f" ({gettext('version {number}').format(number=segments[0].version)})"
+        version = gettext("version {number}").format(number=segments[0].version)
+        text += f" ({version})"
     if not effects.makes_difference:
-        text += f". {gettext('Shoppers notice nothing of it.')}"
+        nothing = gettext("Shoppers notice nothing of it.")
+        text += f". {nothing}"
     return text
 
 
