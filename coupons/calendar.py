@@ -2,6 +2,7 @@
 
 from accounts.identity.scopes import COUPON_READ
 from core.sql.composition import Sql, param, sql
+from coupons.effects import id_of
 from segments.calendar import CalendarSource, Range, register_calendar
 from segments.visibility import on_site
 
@@ -19,11 +20,12 @@ def coupon_rows(range_: Range) -> Sql:
             on_site=on_site(range_.tenant_id, range_.site_code),
         )
     return sql(
-        "SELECT coupon.code AS id, jsonb_build_object(tenant.default_language, coupon.name) AS name,"
+        "SELECT {id} AS id, jsonb_build_object(tenant.default_language, coupon.name) AS name,"
         " NULL::text AS site_code, 'ACTIVE' AS status, coupon.valid_from, coupon.valid_to"
         " FROM coupons_coupon AS coupon JOIN tenancy_tenant AS tenant ON tenant.id = coupon.tenant_id"
         " WHERE coupon.tenant_id = {tenant} AND NOT coupon.is_deleted"
         " AND (coupon.valid_from IS NOT NULL OR coupon.valid_to IS NOT NULL) AND {condition}",
+        id=id_of(range_.tenant_id),
         tenant=param(range_.tenant_id),
         condition=condition,
     )

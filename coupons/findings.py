@@ -8,14 +8,15 @@ from msgspec.structs import replace
 from accounts.identity.scopes import COUPON_READ
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
-from coupons.operations import revise_coupon
+from coupons.effects import CAMPAIGN, id_of
+from coupons.operations import end_campaign, revise_coupon
 from segments.findings import Finding, Remedy, live, register_findings
 
 
 def restricted(tenant_id: int, at: datetime, *, details: str, joined: Sql, condition: Sql) -> Sql:
     """A SELECT of the coupons that may be used now or later and whose segments meet a condition."""
     return sql(
-        "SELECT coupon.code AS id, CASE WHEN coupon.terms_id = coupon.id THEN"
+        "SELECT {id} AS id, CASE WHEN coupon.terms_id = coupon.id THEN"
         " (SELECT jsonb_build_object(tenant.default_language, coupon.name) FROM tenancy_tenant AS tenant"
         " WHERE tenant.id = coupon.tenant_id) END AS name, {details} AS details FROM coupons_coupon AS coupon"
         " CROSS JOIN LATERAL (SELECT array_agg(restriction.segment_external_id ORDER BY 1) AS ids,"
@@ -30,6 +31,7 @@ def restricted(tenant_id: int, at: datetime, *, details: str, joined: Sql, condi
         " AND (coupon.valid_to IS NULL OR coupon.valid_to >= {at})"
         " AND (coupon.max_redemptions IS NULL OR coupon.redemption_count < coupon.max_redemptions)"
         " AND {condition}",
+        id=id_of(tenant_id),
         details=Sql(details),
         live=joined,
         tenant=param(tenant_id),
@@ -77,21 +79,25 @@ def never_overlapping(tenant_id: int, at: datetime) -> Sql:
     )
 
 
-def align_end(tenant_id: int, code: str, at: datetime) -> None:
-    """Give the coupon the end of the last of its segments, if it is valid longer."""
+def align_end(tenant_id: int, coupon_id: str, at: datetime) -> None:
+    """Give the coupon or campaign the end of the last of its segments, if it is valid longer."""
     rows = fetch_rows(
         sql(
-            "SELECT details->>'segmentsEnd' FROM ({outliving}) AS found WHERE found.id = {code}",
+            "SELECT details->>'segmentsEnd' FROM ({outliving}) AS found WHERE found.id = {id}",
             outliving=outliving(tenant_id, at),
-            code=param(code),
+            id=param(coupon_id),
         )
     )
     if not rows:
         return
     ends_at = datetime.fromisoformat(rows[0][0])
+    if coupon_id.startswith(CAMPAIGN):
+        campaign_id = coupon_id.removeprefix(CAMPAIGN)
+        end_campaign(tenant_id=tenant_id, campaign_id=campaign_id, ends_at=ends_at, at=at)
+        return
     revise_coupon(
         tenant_id=tenant_id,
-        code=code,
+        code=coupon_id,
         revise=lambda body: replace(body, restrictions=replace(body.restrictions, valid_to=ends_at)),
         at=at,
     )

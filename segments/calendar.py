@@ -32,7 +32,9 @@ class CalendarEntry(Body, kw_only=True, omit_defaults=True):
     """Something that counts during at least a part of the range."""
 
     type: Annotated[str, Meta(description="segment or coupon.")]
-    id: Annotated[str, Meta(description="The segment's id, the coupon's code.")]
+    id: Annotated[
+        str, Meta(description="The segment's id, the coupon's code; of a campaign coupon-campaigns/{id}.")
+    ]
     status: Annotated[str, Meta(description="ACTIVE or INACTIVE; an inactive one does not count.")]
     starts: Annotated[bool, Meta(description="Whether it starts within the range.")]
     ends: Annotated[bool, Meta(description="Whether it ends within the range.")]

@@ -33,7 +33,7 @@ ALL_LANGUAGES: Final = Languages()
 class FoundObject(Body, kw_only=True, omit_defaults=True):
     """One thing that a finding is about."""
 
-    id: Annotated[str, Meta(description="Its id; of a coupon the code.")]
+    id: Annotated[str, Meta(description="Its id; of a coupon the code, of a campaign coupon-campaigns/{id}.")]
     name: Annotated[dict[str, str] | None, Meta(description="Its name by language.")] = None
     details: Annotated[JsonObject | None, Meta(description="Numbers, times and other ids that say more.")] = (
         None

@@ -7,10 +7,11 @@ from typing import Final
 
 import orjson
 
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, integer, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within
 from segments.assortment import categories_in_assortment
+from segments.counting import MOST_COUNTED, Count
 from segments.visibility import effective, on_site
 
 LATELY: Final = timedelta(days=7)
@@ -36,6 +37,28 @@ class LiveSegments:
     count: int
     members: int
     largest: tuple[LiveSegment, ...]
+
+
+def closed_now(tenant_id: int, key: int, *, at: datetime) -> Count:
+    """Return how many memberships of a segment have not begun or are over, counted no further than 10,000.
+
+    No window ends before it begins, so nothing is in both parts, each of which an index of its own serves.
+    """
+    [(count,)] = fetch_rows(
+        sql(
+            "SELECT (SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
+            " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
+            " AND membership.valid_from > {at} LIMIT {most}) AS later)"
+            " + (SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
+            " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
+            " AND membership.valid_to < {at} LIMIT {most}) AS over)",
+            tenant=param(tenant_id),
+            key=param(key),
+            at=param(at),
+            most=integer(MOST_COUNTED + 1),
+        )
+    )
+    return Count(value=min(count, MOST_COUNTED), exact=count <= MOST_COUNTED)
 
 
 def live_segments(tenant_id: int, *, at: datetime, site_code: str = "", most: int = 8) -> LiveSegments:

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 from django_otp import login, match_token
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathImage
@@ -70,9 +70,12 @@ def verify(request: HttpRequest) -> HttpResponse:
         if isinstance(user.otp_device, RecoveryCodes):
             messages.warning(
                 request,
-                gettext(
+                ngettext(
+                    "You used a recovery code; {number} is left. If you have lost your device, set up"
+                    " another one (One-time passwords, above).",
                     "You used a recovery code; {number} are left. If you have lost your device, set up"
-                    " another one (One-time passwords, above)."
+                    " another one (One-time passwords, above).",
+                    len(user.otp_device.hashes),
                 ).format(number=len(user.otp_device.hashes)),
             )
         return HttpResponseRedirect(page_wanted(request))

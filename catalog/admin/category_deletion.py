@@ -46,7 +46,8 @@ class CategoryDeletion(DeletionPages[Category]):
         ]
         as_of = gettext("As of {time}").format(time=time_format(localtime(timezone.now()), "TIME_FORMAT"))
         if is_single:
-            as_of += f" ({gettext('version {number}').format(number=category.version)})"
+            version = gettext("version {number}").format(number=category.version)
+            as_of += f" ({version})"
         title = (
             gettext("Delete “{category}” and all below it?").format(category=category)
             if is_single

@@ -20,6 +20,7 @@ from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
 from core.admin.counts import CappedCount, exact_count, shown_count
 from core.admin.declared import Fieldsets
+from core.admin.undo import message_with_undo
 from core.admin.value_rows import MixinsField
 from core.search import in_order
 
@@ -114,4 +115,7 @@ class ProductAdmin(NamedAdmin):
             if is_published
             else ngettext("Unpublished {number} product.", "Unpublished {number} products.", number)
         )
-        self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
+        if number:
+            message_with_undo(request, text.format(number=exact_count(number)))
+        else:
+            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
+from core.admin.deletion import DatabaseDeletion
 
 
 def needs_right(right: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -39,6 +40,7 @@ def delete_selected(
 
     Takes the place of Django's action, which loads every row and everything that hangs on it.
     """
+    assert isinstance(model_admin, DatabaseDeletion)
     rows, counts, lacking, protected = model_admin.get_deleted_objects(queryset, request)
     if request.POST.get("post") and not protected:
         if lacking:
@@ -50,7 +52,7 @@ def delete_selected(
                 model_admin.delete_queryset(request, queryset)
             name = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
             text = gettext("Deleted {number} {name}.").format(number=exact_count(number), name=name)
-            model_admin.message_user(request, text, messages.SUCCESS)
+            model_admin.say_deleted(request, text)
         return None
     across = request.POST.get("select_across") == "1"
     selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
@@ -61,7 +63,7 @@ def delete_selected(
         "counts": list(counts.items()),
         "perms_lacking": lacking,
         "protected": protected,
-        "is_undoable": getattr(model_admin, "is_undoable", False),
+        "is_undoable": model_admin.is_undoable,
         "opts": model_admin.opts,
         "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "selected": selected[:1] if across else selected,

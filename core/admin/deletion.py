@@ -15,9 +15,11 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from core.admin.counts import exact_count
+from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import staff_of
+from core.admin.undo import message_with_undo
 from core.errors import Conflict, DomainError
 from core.journal.declarations import RecordedAssignments, is_recorded, recorded
 from core.journal.undo.rules import objects_by_themselves
@@ -113,6 +115,31 @@ class DatabaseDeletion(admin.ModelAdmin):
                 rows._raw_delete(rows.db)
         except IntegrityError:
             raise Conflict(gettext("Something still refers to this, so it was not deleted.")) from None
+
+    def say_deleted(self, request: HttpRequest, text: str) -> None:
+        """Say that rows were deleted, with a button that restores them where that can be done."""
+        if self.is_undoable and self.has_add_permission(request):
+            page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+            message_with_undo(request, text, back=page, label=gettext("Restore"))
+        else:
+            messages.success(request, text)
+
+    def message_user(
+        self,
+        request: HttpRequest,
+        message: Text,
+        level: int | str = messages.INFO,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+    ) -> None:
+        if getattr(request, "_has_deleted", False) and level == messages.SUCCESS:
+            self.say_deleted(request, str(message))
+            return
+        super().message_user(request, message, level, extra_tags, fail_silently)
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        request._has_deleted = True  # type: ignore[attr-defined]
+        return super().response_delete(request, obj_display, obj_id)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None

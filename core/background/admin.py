@@ -39,7 +39,6 @@ class JobAdmin(ReadOnlyAdmin):
         "state",
         "requested_by",
         "created_at",
-        "started_at",
         "finished_at",
         "fault",
     )

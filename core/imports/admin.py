@@ -5,8 +5,9 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
@@ -57,28 +58,25 @@ class ImportRunAdmin(ReadOnlyAdmin):
     empty_state = _(
         "Paste or upload a list on a segment's page. Files are imported as docs/bulk-upserts.md says."
     )
-    list_display = (
-        "id",
-        "kind",
-        "mode",
-        "state",
-        "file_name",
-        "started_by",
-        "started_at",
-        "rows",
-        "created",
-        "changed",
-        "removed",
-        "refused",
-    )
-    list_display_links = ("id", "file_name")
+    list_display = ("id", "file", "kind_and_mode", "state", "started_at", "outcome")
+    list_display_links = ("id", "file")
     list_filter = ("state", "kind", "mode")
     search_fields = ("file_name", "=file_digest", "=started_by")
     search_help_text = _("A part of a file's name, a whole digest, or an account.")
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("kind", "mode", "is_atomic", "state", "fault")}),
-        (_("Rows"), {"fields": ("progress", *COUNTS, "refused_by_reason", "committed_line")}),
+        (
+            _("Rows"),
+            {
+                "fields": ("progress", *COUNTS, "refused_by_reason", "committed_line"),
+                "classes": ("counter",),
+                "description": _(
+                    "Counters of the file's rows, which are not kept. “Refused rows” above lists those that"
+                    " were refused, “What it changed” the changes."
+                ),
+            },
+        ),
         (_("File"), {"fields": ("file_name", "file_size", "file_digest")}),
         (_("Run"), {"fields": ("started_by", "host", "started_at", "finished_at", "undone_at")}),
     )
@@ -96,6 +94,42 @@ class ImportRunAdmin(ReadOnlyAdmin):
         if run is not None and run.state == ImportState.RUNNING and remaining(run):
             response["Refresh"] = str(SECONDS_BETWEEN_LOOKS)
         return response
+
+    @admin.display(description=_("File"), ordering="file_name")
+    def file(self, run: ImportRun) -> SafeString:
+        """The name of the file, and below it who brought it."""
+        return format_html('{}<span class="below">{}</span>', run.file_name, run.started_by)
+
+    @admin.display(description=_("Kind"), ordering="kind")
+    def kind_and_mode(self, run: ImportRun) -> SafeString:
+        return format_html('{}<span class="below">{}</span>', run.kind, run.mode)
+
+    @admin.display(description=_("Rows"), ordering="rows")
+    def outcome(self, run: ImportRun) -> SafeString:
+        """How many rows were read, and below it what became of them; those refused have a list."""
+        words = {
+            "created": ngettext("{number} created", "{number} created", run.created),
+            "changed": ngettext("{number} changed", "{number} changed", run.changed),
+            "removed": ngettext("{number} removed", "{number} removed", run.removed),
+        }
+        parts = [
+            format_html("{}", words[name].format(number=exact_count(getattr(run, name))))
+            for name in words
+            if getattr(run, name)
+        ]
+        if run.refused:
+            text = ngettext("{number} refused", "{number} refused", run.refused)
+            page = f"{reverse('admin:imports_importreject_changelist')}?run__id__exact={run.pk}"
+            parts.append(
+                format_html('<a href="{}">{}</a>', page, text.format(number=exact_count(run.refused)))
+            )
+        below = format_html_join(", ", "{}", ((part,) for part in parts))
+        return format_html(
+            '<span class="counter" title="{}">{}</span><span class="below">{}</span>',
+            gettext("Rows of the file, which is not kept"),
+            exact_count(run.rows),
+            below,
+        )
 
     @admin.display(description=_("Message"))
     def fault(self, row: ImportRun) -> str:
@@ -127,6 +161,9 @@ class ImportRunAdmin(ReadOnlyAdmin):
                 "note": shown.format(number=exact_count(obj.refused)),
             }
         ]
+        if request.user.has_perm("journal.view_change"):
+            page = f"{reverse('admin:journal_change_changelist')}?occasion=import&q={obj.pk}"
+            links.append({"url": page, "text": _("What it changed"), "note": ""})
         if obj.state in UNDOABLE and may_undo(request, obj):
             page = reverse("admin:imports_importrun_undo", args=[obj.pk])
             links.append({"url": page, "text": _("Undo this import"), "note": "", "posts": True})

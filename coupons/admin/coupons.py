@@ -49,7 +49,7 @@ STATES = {
     "USED": (_("All uses spent"), "over"),
 }
 MOST_SEGMENTS_SHOWN = 50
-RECORD = ("redemption_count", "version", "created_at", "modified_at")
+RECORD = ("uses", "version", "created_at", "modified_at")
 
 
 def redemptions_page(coupon: Coupon) -> str:

@@ -14,7 +14,7 @@ from core.sql.time_limits import fetch_within
 from core.tenancy.models import Tenant
 from coupons import effects
 from coupons.admin.reports import report_page
-from coupons.models import Coupon
+from coupons.models import Coupon, CouponCampaign
 from coupons.reports import redemptions_by_day
 from segments.console.object_pages import NamedObject, register_object
 
@@ -60,6 +60,7 @@ def redemptions(request: HttpRequest, shop: Tenant) -> Content:
 
 
 register_object(NamedObject("coupon", Coupon, "code"))
+register_object(NamedObject("coupon", CouponCampaign, path=effects.CAMPAIGN))
 register_panel(Panel("coupons", _("Coupons"), Place.NUMBER, 20, "admin/start/coupons.html", redeemable))
 register_panel(
     Panel(

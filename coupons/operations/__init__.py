@@ -2,6 +2,7 @@ from coupons.operations.bulk import upsert_coupons
 from coupons.operations.campaigns import (
     create_campaign,
     deactivate_campaign,
+    end_campaign,
     export_codes,
     find_campaign,
     generate_codes,
@@ -42,6 +43,7 @@ __all__ = [
     "deactivate_campaign",
     "delete_coupon",
     "delete_redemption",
+    "end_campaign",
     "export_codes",
     "find_campaign",
     "find_coupon",

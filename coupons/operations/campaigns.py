@@ -177,15 +177,24 @@ def deactivate_campaign(*, tenant_id: int, campaign_id: str, at: datetime) -> No
     campaign = locked_campaign(tenant_id, campaign_id)
     if campaign.deactivated_at is not None:
         return
+    _end_terms(campaign, at - timedelta(microseconds=1), at=at)  # the end of a window is inside it
+    campaign.deactivated_at = at
+    campaign.save(update_fields=["deactivated_at"])
+
+
+@transaction.atomic
+def end_campaign(*, tenant_id: int, campaign_id: str, ends_at: datetime, at: datetime) -> None:
+    """Let all codes of a campaign end at that instant, if they end later. Raises CampaignNotFound."""
+    _end_terms(locked_campaign(tenant_id, campaign_id), ends_at, at=at)
+
+
+def _end_terms(campaign: CouponCampaign, ends_at: datetime, *, at: datetime) -> None:
     terms = Coupon.objects.select_for_update(of=("self",)).get(pk=campaign.terms_id)
-    last = at - timedelta(microseconds=1)  # the end of a window is inside it
-    terms.valid_to = last if terms.valid_to is None else min(last, terms.valid_to)
+    terms.valid_to = ends_at if terms.valid_to is None else min(ends_at, terms.valid_to)
     terms.valid_from = terms.valid_from and min(terms.valid_from, terms.valid_to)
     terms.version += 1
     terms.modified_at = at
     terms.save(update_fields=["valid_from", "valid_to", "version", "modified_at"])
-    campaign.deactivated_at = at
-    campaign.save(update_fields=["deactivated_at"])
 
 
 @transaction.atomic

@@ -2,12 +2,13 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from core.admin import AutocompleteFilter, TenantAdmin, shown_moment
+from core.admin.counts import exact_count
 from core.admin.faults import fault_text
 from events.models import Delivery, DeliveryState
 from events.operations.deliveries import send_again
@@ -26,10 +27,8 @@ class DeliveryAdmin(TenantAdmin):
         "event_name",
         "state_label",
         "target",
-        "attempts",
-        "last_status",
+        "tries",
         "fault",
-        "last_attempt_at",
         "occurred_at",
     )
     list_select_related = ("event", "target")
@@ -69,6 +68,13 @@ class DeliveryAdmin(TenantAdmin):
     @admin.display(description=_("Event"))
     def event_name(self, delivery: Delivery) -> str:
         return delivery.event.type
+
+    @admin.display(description=_("Attempts"))
+    def tries(self, delivery: Delivery) -> SafeString:
+        """How many attempts there were, and below it when the last was and with which status it ended."""
+        last = [shown_moment(delivery.last_attempt_at), delivery.last_status]
+        below = format_html_join(" · ", "{}", ((one,) for one in last if one))
+        return format_html('{}<span class="below">{}</span>', exact_count(delivery.attempts), below)
 
     @admin.display(description=_("Id of the event"))
     def event_id_text(self, delivery: Delivery) -> str:

@@ -18,7 +18,7 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer
@@ -271,15 +271,14 @@ class ChosenPages(KeysetAdmin):
         at = timezone.now()
         if moves:
             added, removed = move_assignments(assignments=rows, target=target, at=at)
-            text = gettext("Moved {removed} to {segment}; {added} are new there.").format(
-                removed=exact_count(removed), segment=target, added=exact_count(added)
+            text = gettext("Moved {removed} to {segment}").format(
+                removed=exact_count(removed), segment=target
             )
         else:
             added = copy_assignments(assignments=rows, target=target, at=at)
-            text = gettext("Copied to {segment}: {added} are new there.").format(
-                segment=target, added=exact_count(added)
-            )
-        message_with_undo(request, text)
+            text = gettext("Copied to {segment}").format(segment=target)
+        new = ngettext("{number} is new there", "{number} are new there", added)
+        message_with_undo(request, f"{text}: {new.format(number=exact_count(added))}.")
         return None
 
     @admin.action(description=_("Set dates …"), permissions=["change"])

@@ -92,16 +92,22 @@ def facts_of(effects: Effects, dependents: Sequence[Dependent], segments: Sequen
     is_single = len(keys) == 1
     facts = []
     if members.losing.value or not members.losing.exact or effects.change == SegmentChange.DELETE:
-        keeping, none = shown(members.keeping_another), shown(members.losing_all)
-        details = gettext("{keeping} keep another segment, {none} see nothing special any more").format(
-            keeping=keeping, none=none
-        )
+        keeping = ngettext(
+            "{number} keeps another segment",
+            "{number} keep another segment",
+            members.keeping_another.value,
+        ).format(number=shown(members.keeping_another))
+        none = ngettext(
+            "{number} sees nothing special any more",
+            "{number} see nothing special any more",
+            members.losing_all.value,
+        ).format(number=shown(members.losing_all))
         facts.append(
             Fact(
                 shown(members.losing),
                 ngettext("customer loses it", "customers lose it", members.losing.value),
                 members_page(keys) if is_single else "",
-                details if members.losing.value else "",
+                f"{keeping}, {none}" if members.losing.value else "",
                 is_loss=bool(members.losing.value),
             )
         )
@@ -120,11 +126,15 @@ def facts_of(effects: Effects, dependents: Sequence[Dependent], segments: Sequen
     number = items.products.value + items.categories.value
     if effects.change == SegmentChange.DELETE or items.disappearing_categories.value:
         count = Count(value=number, exact=items.products.exact and items.categories.exact)
+        # each number has a plural of its own
+        customers = ngettext(
+            "for {number} customer", "for {number} customers", items.affected_customers.value
+        ).format(number=shown(items.affected_customers))
         details = ngettext(
-            "{number} category disappears for {customers} customers",
-            "{number} categories disappear for {customers} customers",
+            "{number} category disappears {customers}",
+            "{number} categories disappear {customers}",
             items.disappearing_categories.value,
-        ).format(number=shown(items.disappearing_categories), customers=shown(items.affected_customers))
+        ).format(number=shown(items.disappearing_categories), customers=customers)
         facts.append(
             Fact(
                 shown(count),
@@ -233,9 +243,11 @@ def as_of_text(effects: Effects, segments: Sequence[Segment]) -> str:
     text = gettext("As of {time}") if is_now else gettext("The first difference is on {time}")
     text = text.format(time=when)
     if len(segments) == 1:
-        text += f" ({gettext('version {number}').format(number=segments[0].version)})"
+        version = gettext("version {number}").format(number=segments[0].version)
+        text += f" ({version})"
     if not effects.makes_difference:
-        text += f". {gettext('Shoppers notice nothing of it.')}"
+        nothing = gettext("Shoppers notice nothing of it.")
+        text += f". {nothing}"
     return text
 
 
@@ -450,7 +462,9 @@ class EffectPages(DeletionPages[Segment]):
         )
         for names, count in deleted.items():
             text += " " + gettext("With it {number} {names}.").format(number=exact_count(count), names=names)
-        return text
+        days = RESTORED_WITHIN.days
+        kept = ngettext("Kept {days} day under Activity.", "Kept {days} days under Activity.", days)
+        return f"{text} {kept.format(days=days)}"
 
 
 def name_of(segment: Segment) -> str:

@@ -27,7 +27,7 @@ from core.errors import DomainError
 from core.journal.admin import activity_page
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import DECISIVE, EffectPages, shown, visible_dependents
+from segments.admin.effects import DECISIVE, EffectPages, noun_of, shown, visible_dependents
 from segments.admin.rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.bodies import Status
@@ -45,7 +45,7 @@ from segments.effects import Effects, SegmentChangeBody
 from segments.findings import look_for
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
-from segments.overview import members_by_day, products_in_categories
+from segments.overview import closed_now, members_by_day, products_in_categories
 from segments.tallies import NOTHING, customers_of, held_by
 
 DAYS_SHOWN = 30
@@ -90,7 +90,8 @@ def state_in_words(segment: Segment, at: datetime) -> str:
 
 
 def held_numbers(segment: Segment) -> list[ShownNumber]:
-    """Members and items, from kept counts."""
+    """Members and items, from kept counts; of the members also those whose time is not now."""
+    now = timezone.now()
     held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
     customers = customers_of(segment.tenant_id)
     share = ""
@@ -108,13 +109,19 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
         text = ngettext("for a company", "for companies", held.company_members)
         page = list_page("customerassignment", segment, company="yes")
         found.append(ShownNumber(exact_count(held.company_members), text, page))
+    # of a segment that does not count itself, nobody does
+    if (
+        state_of(segment, now)[1] == "on"
+        and (closed := closed_now(segment.tenant_id, segment.pk, at=now)).value
+    ):
+        text = ngettext("does not count now", "do not count now", closed.value)
+        page = list_page("customerassignment", segment, counts="no")
+        found.append(ShownNumber(shown(closed), text, page))
     items = list_page("itemassignment", segment, type="PRODUCT")
     found.append(
         ShownNumber(exact_count(held.products), ngettext("product", "products", held.products), items)
     )
-    inside = (
-        products_in_categories(segment.tenant_id, segment.pk, at=timezone.now()) if held.categories else 0
-    )
+    inside = products_in_categories(segment.tenant_id, segment.pk, at=now) if held.categories else 0
     details = ""
     if inside:
         details = ngettext("with {number} product", "with {number} products", inside).format(
@@ -214,6 +221,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
             context |= record_context(request, obj, current="overview")
             context["title"] = str(obj)
             context["subtitle"] = None
+            context["sees_members"] = user.has_perm("segments.view_customerassignment")
             context["numbers"] = [
                 number
                 for entry in registered_numbers()
@@ -369,7 +377,8 @@ def saved_in_words(segment: Segment, effects: Effects | None, dependents: Any) -
     if effects is None:
         return text
     if not effects.makes_difference:
-        return f"{text} {gettext('Shoppers notice nothing of it.')}"
+        nothing = gettext("Shoppers notice nothing of it.")
+        return f"{text} {nothing}"
     members = effects.members
     affected = [
         (
@@ -381,14 +390,15 @@ def saved_in_words(segment: Segment, effects: Effects | None, dependents: Any) -
     for each in dependents:
         effect = effects.dependents.get(each.type)
         if effect is not None and (number := effect.stopping.value + effect.starting.value):
-            affected.append((number, exact_count(number), gettext(each.plural)))
+            affected.append((number, exact_count(number), noun_of(each, number)))
     named = [f"{number} {noun}" for value, number, noun in affected if value]
     if not named:
         return text
     moment = parse_time(effects.as_of, field="asOf")
     when = gettext("from now on") if moment <= timezone.now() else in_words(moment, segment.site.time_zone)
     whom = gettext(" and ").join(named)
-    return f"{text} {gettext('Affected: {whom}, {when}.').format(whom=whom, when=when)}"
+    affects = gettext("Affected: {whom}, {when}.").format(whom=whom, when=when)
+    return f"{text} {affects}"
 
 
 def members_over_time(segment: Segment) -> LineChart | None:

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.text import capfirst
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity
@@ -556,23 +556,27 @@ def preview_facts(
     details = ""
     if everybody and preview.share is not None:
         share = number_format(100 * preview.share, 1, use_l10n=True)
-        details = gettext("of {number} customers ({share} %)").format(
-            number=exact_count(everybody), share=share
-        )
+        details = ngettext(
+            "of {number} customer ({share} %)", "of {number} customers ({share} %)", everybody
+        ).format(number=exact_count(everybody), share=share)
     pages = {which: counted_address(segment, form, which) for which in Counted}
-    facts = [
-        Fact(capped(preview.count, preview.is_capped), gettext("belong"), pages[Counted.BELONG], details)
-    ]
+    text = ngettext("belongs", "belong", preview.count or 0)
+    facts = [Fact(capped(preview.count, preview.is_capped), text, pages[Counted.BELONG], details)]
     for count, text, which in (
-        (preview.joins, gettext("join"), Counted.JOIN),
-        (preview.leaves, gettext("leave"), Counted.LEAVE),
+        (preview.joins, ngettext("joins", "join", preview.joins or 0), Counted.JOIN),
+        (preview.leaves, ngettext("leaves", "leave", preview.leaves or 0), Counted.LEAVE),
     ):
         is_loss = which is Counted.LEAVE and bool(count)
         facts.append(Fact(capped(count, preview.is_capped), text, pages[which], is_loss=is_loss))
     facts += opened_facts(request, segment, at)
     if preview.left_out:
         left_out = capped(preview.left_out, preview.is_capped)
-        facts.append(Fact(left_out, gettext("redemptions in other currencies left out")))
+        text = ngettext(
+            "redemption in another currency left out",
+            "redemptions in other currencies left out",
+            preview.left_out,
+        )
+        facts.append(Fact(left_out, text))
     return facts
 
 

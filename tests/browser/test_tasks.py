@@ -24,6 +24,7 @@ from catalog.models import Category
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.browser.conftest import PATIENCE
+from tests.conftest import Clock
 from tests.factories.accounts import CustomerFactory, UserFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory
@@ -272,12 +273,25 @@ def test_d_what_a_customer_sees_next_week_and_why(hand: Hand, gold: Segment) -> 
     expect(page.locator("#preview-categories")).to_contain_text(re.compile("Fruit|Obst"))
 
 
-def test_e_members_are_removed_by_a_filter(hand: Hand, site: Site, gold: Segment) -> None:
+@pytest.mark.parametrize("way", ["number", "search", "filter"])
+def test_e_members_are_removed_by_a_filter(hand: Hand, site: Site, gold: Segment, way: str) -> None:
     page = hand.page
     over = timezone.now() - DAY
-    CustomerAssignmentFactory.create_batch(2, segment=gold, valid_to=over)
-    hand.start(members(gold))
-    hand.follow(page.locator("#changelist-filter a[href*='counts=no']"))
+    for name in ("Zoe", "Zora"):
+        customer = CustomerFactory(tenant=site.tenant, first_name=name)
+        CustomerAssignmentFactory(segment=gold, customer=customer, valid_to=over)
+    match way:
+        case "number":
+            hand.start(record(gold))
+            hand.follow(page.locator(".facts.numbers a[href*='counts=no']"))
+        case "search":
+            hand.start(record(gold))
+            hand.check()
+            hand.fill(page.locator("#find-member"), "zo")
+            hand.enter(page.locator("#find-member"))
+        case _:
+            hand.start(members(gold))
+            hand.follow(page.locator("#changelist-filter a[href*='counts=no']"))
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
     hand.click(page.locator("#action-toggle"))
     hand.check()
@@ -387,6 +401,24 @@ def test_j_who_changed_what_and_back(hand: Hand, gold: Segment) -> None:
     hand.follow(page.locator("#result_list button").first)
     assert hand.taken == (2, 2)
     assert ItemAssignment.objects.count() != rows
+
+
+def test_j_whether_a_customer_was_a_member_on_a_day(hand: Hand, gold: Segment, clock: type[Clock]) -> None:
+    page = hand.page
+    member = gold.customer_assignments.get()
+    then = datetime.now(UTC)  # as the journal's triggers see it
+    member.delete()
+    clock.at = datetime.now(UTC)
+    hand.start(f"/admin/view-as-customer/?customer={member.customer_id}")
+    expect(page.locator("#preview-segments")).to_be_visible()
+    expect(page.locator("#preview-segments")).not_to_contain_text("Gold")
+    hand.fill(page.locator("#id_at_0"), f"{then:%d.%m.%Y}")
+    hand.fill(page.locator("#id_at_1"), f"{then:%H:%M:%S.%f}")
+    hand.enter(page.locator("#id_at_1"))
+    assert hand.taken == (2, 1)
+    membership = page.locator(".memberships li", has_text="Gold")
+    expect(membership.locator(".status-on")).to_be_visible()
+    hand.check()
 
 
 def test_k_a_file_of_members_is_uploaded_and_taken_back(hand: Hand, site: Site, gold: Segment) -> None:

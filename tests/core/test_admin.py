@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -22,7 +23,8 @@ from core.admin.moments import MomentInput
 from core.journal.models import Change
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
-from segments.models import Segment
+from coupons.models import Coupon
+from segments.models import ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.coupons import CouponFactory, ReservationFactory
@@ -388,6 +390,36 @@ def test_a_deletion_says_whether_it_can_be_taken_back(staff_browser: Client, sit
     assert (asked(product), asked(customer)) == ("can", "cannot")
 
 
+@pytest.mark.parametrize("is_selected", [True, False], ids=["selected", "one"])
+def test_what_is_deleted_is_restored_by_the_message_where_it_can_be(
+    staff_browser: Client, site: Site, is_selected: bool
+) -> None:
+    coupon = CouponFactory(tenant=site.tenant)
+    product, customer = ProductFactory(tenant=site.tenant), CustomerFactory(tenant=site.tenant)
+    ItemAssignmentFactory(segment=SegmentFactory(site=site), product=product)
+
+    def deleted(row: Model) -> str:
+        page = f"admin:{row._meta.app_label}_{row._meta.model_name}"
+        lists = reverse(f"{page}_changelist")
+        selected = {"action": "delete_selected", "_selected_action": [row.pk]} if is_selected else {}
+        address = lists if is_selected else reverse(f"{page}_delete", args=[row.pk])
+        answer = staff_browser.post(address, {**selected, "post": "yes"}, follow=True)
+        *_, message = [str(one) for one in answer.context["messages"]]
+        occasion = dict(re.findall(r'name="(type|id|next)" value="([^"]*)"', message))
+        if not occasion:
+            return "gone"
+        assert "Restore" in message
+        restored = staff_browser.post(reverse("admin:journal_change_undo_occasion"), occasion)
+        assert (restored.status_code, restored["Location"]) == (302, lists)
+        return "restored"
+
+    assert [deleted(row) for row in (coupon, product, customer)] == ["restored", "restored", "gone"]
+    assert Product.objects.get().pk == product.pk
+    assert ItemAssignment.objects.get().product == product
+    assert Coupon.objects.live().get() == coupon
+    assert not Customer.objects.exists()
+
+
 def test_the_page_of_an_app_is_called_as_the_groups_that_lead_there(staff_browser: Client) -> None:
     page = staff_browser.get("/admin/accounts/")
     assert page.context["title"] == "Customers, Access"
@@ -422,7 +454,8 @@ def test_selected_rows_are_deleted_after_a_question(staff_browser: Client, site:
     assert question.context["counts"] == [("products", "2"), ("item assignment", "1")]
     assert Product.objects.count() == 3
     response = staff_browser.post(page, {**selection, "post": "yes"}, follow=True)
-    assert [str(message) for message in response.context["messages"]] == ["Deleted 2 products."]
+    [message] = [str(message) for message in response.context["messages"]]
+    assert message.startswith("Deleted 2 products. <form")
     assert list(Product.objects.all()) == [kept]
 
 

@@ -1,5 +1,6 @@
 """The admin speaks the language of the person who reads, and the API knows of no reader."""
 
+import ast
 import gettext as catalogues
 import re
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.factories.catalog import CategoryFactory
 from tests.factories.segments import SegmentFactory
 
 CATALOGUE = Path(settings.LOCALE_PATHS[0]) / "de" / "LC_MESSAGES" / "django.po"
+LOOK_UP = {"gettext", "gettext_lazy", "ngettext", "pgettext", "npgettext", "_"}
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9"}
 
 
@@ -59,6 +61,21 @@ def test_every_text_is_translated_and_the_compiled_catalogue_is_the_source() -> 
         else:
             expected |= {(message, number): text for number, text in enumerate(texts)}
     assert stored == expected
+
+
+def test_no_text_hides_from_the_catalogue_in_a_formatted_string() -> None:
+    packages = ("accounts", "catalog", "config", "core", "coupons", "events", "segments")
+    hidden = [
+        f"{path}:{call.lineno}"
+        for package in packages
+        for path in (Path(settings.BASE_DIR) / package).rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_text()))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in LOOK_UP
+        if any(isinstance(argument, ast.Constant) for argument in call.args)
+    ]
+    assert hidden == []  # xgettext does not look into f-strings, so they would stay English
 
 
 def test_placeholders_survive_translation() -> None:

@@ -361,7 +361,7 @@ def test_a_finding_of_a_campaign_names_it_and_leads_to_it(
     Segment.objects.update(status="INACTIVE")
     panel = staff_browser.get(reverse("admin:panel", args=["findings"]))
     [found] = re.findall(r'<a href="([^"]*)">Welcome</a>', panel.content.decode())
-    assert staff_browser.get(found, follow=True).redirect_chain == [(page("change", campaign), 302)]
+    assert found == page("change", campaign)
 
 
 @pytest.mark.parametrize("codes", ["7", "x", "7:open", "1:lost"])

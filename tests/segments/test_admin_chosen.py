@@ -143,7 +143,7 @@ def test_members_are_copied_with_their_dates(staff_browser: Client, vip: Segment
     values = dict(page.context["repeated"])
     values["_selected_action"] = selection["_selected_action"]
     answer = staff_browser.post(list_of(vip), {**values, "segment": other.pk, "_apply": "1"}, follow=True)
-    assert str(next(iter(answer.context["messages"]))).startswith("Copied to Other (other): 1 are new there.")
+    assert str(next(iter(answer.context["messages"]))).startswith("Copied to Other (other): 1 is new there.")
     assert members(other) == {"C1", "C2"}
     assert CustomerAssignment.objects.get(segment=other, customer__external_id="C1").valid_to == end
     assert len(members(vip)) == 7

@@ -5,11 +5,15 @@ from django.contrib.auth.models import Permission
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from accounts.models import Site
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
+from segments.admin.effects import facts_of
+from segments.counting import Count
+from segments.effects import Effects, ItemEffect, MemberEffect
 from segments.models import CustomerAssignment, Segment
 from tests.conftest import web_client
 from tests.factories.accounts import CustomerFactory, UserFactory
@@ -68,13 +72,52 @@ def test_the_delete_page_says_what_goes_and_where_it_is_listed(staff_browser: Cl
         ("1", "coupon stops working"),
     ]
     losing, _, items, coupons = page.context["facts"]
-    assert losing.details == "1 keep another segment, 1 see nothing special any more"
+    assert losing.details == "1 keeps another segment, 1 sees nothing special any more"
     assert items.details == "1 category disappears for 2 customers"
     assert coupons.details == "VIP10 · used 0 times in the last 30 days"
     assert "Kept 30 days: Restore it under Activity." in page.content.decode()
     assert [row.pk for row in staff_browser.get(coupons.url).context["cl"].result_list] == [
         Coupon.objects.get().pk
     ]
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        (
+            "en",
+            {
+                (1, 1): "1 category disappears for 1 customer",
+                (1, 2): "1 category disappears for 2 customers",
+                (2, 1): "2 categories disappear for 1 customer",
+            },
+        ),
+        (
+            "de",
+            {
+                (1, 1): "1 Kategorie verschwindet für 1 Kunden",
+                (1, 2): "1 Kategorie verschwindet für 2 Kunden",
+                (2, 1): "2 Kategorien verschwinden für 1 Kunden",
+            },
+        ),
+    ],
+)
+def test_each_number_of_a_sentence_has_its_own_plural(
+    vip: Segment, language: str, sentences: dict[tuple[int, int], str]
+) -> None:
+    members = MemberEffect(**dict.fromkeys(MemberEffect.__struct_fields__, Count(value=1)))
+    for (categories, customers), sentence in sentences.items():
+        items = ItemEffect(
+            products=Count(value=0),
+            categories=Count(value=categories),
+            disappearing_categories=Count(value=categories),
+            affected_customers=Count(value=customers),
+        )
+        effects = Effects(
+            change="DELETE", as_of="", makes_difference=True, versions={}, members=members, items=items
+        )
+        with translation.override(language):
+            assert sentence in [fact.details for fact in facts_of(effects, [], [vip])]
 
 
 @pytest.mark.parametrize("typed", ["Very Important", " very important ", "Stamm", "vip"])

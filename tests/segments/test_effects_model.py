@@ -134,12 +134,15 @@ def test_pages_about_segments_show_what_the_api_answers(
             details = [fact.details for fact in page.context["facts"]]
             if losing:
                 kept, none = (value(effects, "members", name) for name in ("keepingAnother", "losingAll"))
-                assert f"{kept} keep another segment, {none} see nothing special any more" in details
+                keeps, sees = ("keeps", "keep")[kept != 1], ("sees", "see")[none != 1]
+                assert f"{kept} {keeps} another segment, {none} {sees} nothing special any more" in details
             if gone := value(effects, "items", "disappearingCategories"):
                 affected = value(effects, "items", "affectedCustomers")
-                assert any(
-                    text.startswith(f"{gone} categor") and f"{affected} customers" in text for text in details
+                category, customer = (
+                    ("category disappears", "categories disappear")[gone != 1],
+                    ("customer", "customers")[affected != 1],
                 )
+                assert f"{gone} {category} for {affected} {customer}" in details
             if change == "DELETE":
                 items = value(effects, "items", "products") + value(effects, "items", "categories")
                 assert one_of(facts, "product or category in it", "products and categories in it") == items

@@ -250,4 +250,5 @@ def test_the_page_takes_the_same_statements_however_many_members(staff_browser: 
             record(staff_browser, gold)
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 25
-    assert not [one for one in queries if "FROM segments_customerassignment" in one["sql"]]
+    read = [one["sql"] for one in queries if "FROM segments_customerassignment" in one["sql"]]
+    assert all(" LIMIT 10001" in one for one in read)  # those whose time is not now, by small indexes

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Site
@@ -11,7 +12,7 @@ from segments import calendar
 from segments.calendar import folded
 from tests.conftest import Api
 from tests.factories.accounts import SiteFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory
+from tests.factories.coupons import CouponCampaignFactory, CouponFactory, CouponSegmentFactory
 from tests.factories.segments import SegmentFactory
 
 CALENDAR = "/customer-segment/acme/calendar"
@@ -74,6 +75,16 @@ def test_what_starts_and_ends_in_the_next_two_weeks_comes_first(coupon_reader, s
         "validFrom": "2026-02-27T09:30:15.250Z",
         "validTo": "2026-03-06T09:30:15.250Z",
     }
+
+
+def test_a_campaign_is_named_by_its_own_id(coupon_reader, shop, staff_browser, now):
+    terms = CouponFactory(tenant=shop.tenant, name="Winter", valid_from=now + DAY)
+    campaign = CouponCampaignFactory(tenant=shop.tenant, terms=terms, external_id="winter")
+    assert ("coupon-campaigns/winter", True, False) in entries(coupon_reader)
+    assert terms.code not in coupon_reader.get(CALENDAR).content.decode()
+    address = reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
+    start = staff_browser.get(reverse("admin:index")).content.decode()
+    assert f'<a href="{address}">Winter</a>' in start
 
 
 def test_the_range_and_the_site_may_be_named(coupon_reader, service_api, shop, now):

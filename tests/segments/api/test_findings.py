@@ -1,12 +1,14 @@
 """What needs attention: each finding finds its case, and nothing where all is well."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import ContactAssignment, Customer, Site
@@ -17,7 +19,7 @@ from segments.models import CustomerAssignment, ItemAssignment, Rule, Segment
 from tests.conftest import Api
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory
+from tests.factories.coupons import CouponCampaignFactory, CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 FINDINGS = "/customer-segment/acme/findings"
@@ -140,6 +142,34 @@ def test_a_finding_says_more_about_its_objects(coupon_reader, shop, now):
         "details": {"equalTo": ["silver"]},
     }
     assert rows["members_on_hold"][0]["details"] == {"members": 2}
+
+
+def test_of_the_codes_of_a_campaign_the_campaign_is_found(coupon_reader, shop, staff_browser, now):
+    gold = Segment.objects.get()
+    terms = CouponFactory(tenant=gold.tenant, name="Winter", is_segment_restricted=True, valid_from=now)
+    campaign = CouponCampaignFactory(tenant=gold.tenant, terms=terms, external_id="winter")
+    CouponSegmentFactory(coupon=terms, segment=gold)
+    [row] = [one for one in coupon_reader.get(FINDINGS).json() if one["objects"]]
+    assert (row["name"], row["count"]["value"]) == ("coupon_outlives_segments", 1)
+    assert (row["objects"][0]["id"], row["objects"][0]["name"]) == (
+        "coupon-campaigns/winter",
+        {"en": "Winter"},
+    )
+    page = reverse("admin:segments_segment_problems", args=[gold.pk])
+    text = staff_browser.get(page, headers={"X-Fragment": "1"}).content.decode()
+    address = reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
+    assert f'<a href="{address}">Winter</a>' in text
+    assert terms.code not in text
+    remedy = reverse("admin:finding_remedy", args=[row["name"]])
+    answer = staff_browser.post(remedy, {"id": row["objects"][0]["id"], "next": "/admin/"}, follow=True)
+    terms.refresh_from_db()
+    assert terms.valid_to == gold.valid_to
+    assert found(coupon_reader) == {}
+    [message] = [str(one) for one in answer.context["messages"]]
+    occasion = dict(re.findall(r'name="(type|id|next)" value="([^"]*)"', message))
+    staff_browser.post(reverse("admin:journal_change_undo_occasion"), occasion)
+    terms.refresh_from_db()
+    assert terms.valid_to is None
 
 
 def test_the_caller_chooses_what_is_looked_for(coupon_reader, service_api, shop, now):
