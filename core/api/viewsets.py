@@ -56,7 +56,7 @@ from core.errors import (
 from core.representation.fields import Languages
 from core.representation.languages import MAX_HEADER_LENGTH, accepted_languages
 from core.representation.pages import Along, KeyPartitions, PageRequest, fetch_page
-from core.representation.relative_instants import Clock
+from core.representation.relative_instants import Clock, names_relative_instant
 from core.representation.representations import NO_SEARCH, Representation, SortKey, row_statement
 from core.revisions.counting import revision_of
 from core.sql.composition import Sql, param, sql
@@ -427,7 +427,8 @@ class ContractViewSet(DocumentChecks):
     def address(self) -> tuple[object, ...]:
         """Return what a read depends on apart from the data: all that is said by address and headers.
 
-        Parameters that only say who asks, and when, are left out (`parameters_of_person`).
+        Parameters that only say who asks, and when, are left out (`parameters_of_person`). A search that may
+        name a relative instant depends on when it is asked.
         """
         plain = self.request._request
         sent = plain.META.get("QUERY_STRING", "")
@@ -437,10 +438,12 @@ class ContractViewSet(DocumentChecks):
             sent = orjson.dumps(kept).decode()
         count = "" if self.counts_by_parameter else self.header("X-Total-Count").strip().lower()
         languages = self.languages()
+        is_of_now = bool(sent) and names_relative_instant(self.query.get("q", ""))
         return (
             self.caller.tenant.id,
             plain.path_info,
             sent,
+            self.at if is_of_now else None,
             languages.accepted,
             languages.default,
             languages.configured,

@@ -1,6 +1,7 @@
 """Lists of the catalogue are read together with the revision that their tag is made of."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
@@ -12,7 +13,7 @@ from core.representation import pages
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
-from tests.conftest import Api
+from tests.conftest import Api, Clock
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 
 PRODUCTS = "/product/acme/products"
@@ -95,6 +96,16 @@ def test_what_is_assigned_to_an_unknown_category_is_404_and_to_an_empty_one_is_e
     assert len(api.get(ASSIGNMENTS).json()) == 1
     Category.objects.filter(pk=category.pk).update(is_published=False)
     assert api.get(ASSIGNMENTS).status_code == 404
+
+
+def test_a_search_by_a_relative_instant_is_not_kept_longer_than_it_holds(api: Api, tenant: Tenant) -> None:
+    ProductFactory(tenant=tenant, created_at=Clock.at - timedelta(minutes=50))
+    query = {"q": "metadata.createdAt:(>=now-1h)"}
+    recent = api.get(PRODUCTS, **query)
+    assert len(recent.json()) == 1
+    Clock.advance(timedelta(minutes=20))
+    later = api.get(PRODUCTS, headers={"If-None-Match": recent["ETag"]}, **query)
+    assert (later.status_code, later.content) == (200, b"[]")
 
 
 def test_revisions_of_so_many_subjects_are_remembered() -> None:
