@@ -159,8 +159,8 @@ def revised_response(
     """
     bodies = kept_bodies()
     seen = bodies.seen_revisions.get(subjects)
-    tag = entity_tag([seen, *facts])
-    if seen is not None and (tag in bodies.by_tag or held_form(tag, request.META.get("HTTP_IF_NONE_MATCH"))):
+    tag = "" if seen is None else entity_tag([seen, *facts])
+    if tag and (tag in bodies.by_tag or held_form(tag, request.META.get("HTTP_IF_NONE_MATCH"))):
         revision = read_revision()
     else:
         revision, response = read_both()

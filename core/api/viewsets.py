@@ -494,7 +494,7 @@ class ContractViewSet(DocumentChecks):
 
     def revision(self, subjects: Collection[int]) -> Sql:
         """An expression of type `bigint`: the revision that these subjects of the tenant have."""
-        return revision_of(param(self.caller.tenant.id, "bigint"), param(list(subjects), "bigint[]"))
+        return revision_of(*subjects, tenant=param(self.caller.tenant.id, "bigint"))
 
     def present_revision(self, expression: Sql) -> int:
         [(revision,)] = fetch_rows(sql("SELECT {state}", state=expression), prepared=True)

@@ -245,14 +245,14 @@ def fetch_page(
         has_next, has_previous = has_more, bool(rows) and is_later(page)
     return Page(
         documents=[row[0] for row in rows],
-        next_cursor=write_cursor(rows[-1][1:], page.sort) if has_next else None,
-        previous_cursor=write_cursor(rows[0][1:], page.sort) if has_previous else None,
+        next_cursor=write_cursor(rows[-1][1 : 1 + len(keys)], page.sort) if has_next else None,
+        previous_cursor=write_cursor(rows[0][1 : 1 + len(keys)], page.sort) if has_previous else None,
         count=count_rows(representation, conditions, needs, partitions) if page.wants_count else None,
     )
 
 
 def read_along(along: Along, statement: Sql, rows: list[SqlValues]) -> list[SqlValues]:
-    """Fill in what the statement of a page has read along; return the rows of the page without it.
+    """Fill in what the statement of a page has read along, in the last column; return the rows of the page.
 
     A page without rows did not bring it, so both are asked for once more, until they are of one state.
     """
@@ -263,7 +263,7 @@ def read_along(along: Along, statement: Sql, rows: list[SqlValues]) -> list[SqlV
             return rows
         rows = fetch_rows(statement)
     along.value = rows[0][-1]
-    return [row[:-1] for row in rows]
+    return rows
 
 
 def checked_size(documents: Sequence[str | None], page_size: int) -> int:
