@@ -15,12 +15,12 @@ from core.tenancy.callers import Caller
 
 @dataclass(frozen=True, slots=True)
 class HeldCategories:
-    """The categories that are assigned to segments: a SELECT of their keys.
+    """The categories that are assigned to segments: `keys` makes a SELECT of their keys.
 
     `state` is all that these depend on, and the revisions of the subjects that were asked for along with it.
     """
 
-    keys: Sql
+    keys: Callable[[], Sql]
     state: Sequence[object]
 
 

@@ -7,6 +7,7 @@ it at that instant: by a B2C assignment, or by a B2B assignment for the legal en
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from accounts.identity.scopes import SEGMENT_READ
 from catalog.extensions import HeldCategories
@@ -130,12 +131,12 @@ def named(segment_ids: Sequence[str]) -> Sql:
     return bind("segment.external_id = ANY({ids:text[]})", ids=list(segment_ids))
 
 
-def keys_of_segments(tenant_id: int, conditions: Sequence[Sql]) -> Sql:
+def keys_of_segments(tenant_id: int | Sql, conditions: Sequence[Sql]) -> Sql:
     """An expression of type `bigint[]`: the keys of the tenant's segments that meet all conditions."""
     return sql(
         "ARRAY(SELECT segment.id FROM segments_segment AS segment"
         " WHERE segment.tenant_id = {tenant} AND {condition})",
-        tenant=param(tenant_id),
+        tenant=expression(tenant_id),
         condition=Sql.joined(" AND ", conditions),
     )
 
@@ -292,29 +293,62 @@ def categories_of_segments(
     A customer may name only segments that count for them; others are ignored, as are those that are not
     effective unless the caller may read all segments.
     """
-    tenant_id, conditions = caller.tenant.id, [named(segment_ids)]
-    if caller.kind is CallerKind.CUSTOMER:
-        customer, legal_entity = shopper_of(caller).keys()
+    tenant_id, is_member = caller.tenant.id, caller.kind is CallerKind.CUSTOMER
+    customer, legal_entity = shopper_of(caller).keys() if is_member else (NOTHING, NOTHING)
+    statement = choosing_statement(
+        is_member,
+        SEGMENT_READ in caller.scopes,
+        tuple(subjects),
+        tenant=param(tenant_id, "bigint"),
+        at=param(at, "timestamptz"),
+        customer=customer,
+        legal_entity=legal_entity,
+        segment_ids=param(list(segment_ids), "text[]"),
+    )
+    [(found, revisions, changes_at)] = fetch_rows(statement, prepared=True)
+    keys = sorted(found)
+    return HeldCategories(
+        partial(categories_in_assortment, tenant_id, param(keys, "bigint[]"), at=at),
+        (keys, revisions, changes_at),
+    )
+
+
+@composed_once
+def choosing_statement(
+    is_member: bool,
+    reads_all: bool,
+    subjects: tuple[int, ...],
+    *,
+    tenant: Sql,
+    at: Sql,
+    customer: Sql,
+    legal_entity: Sql,
+    segment_ids: Sql,
+) -> Sql:
+    """Return the statement of `categories_of_segments`: the keys of the segments, and their state."""
+    is_named = sql("segment.external_id = ANY({ids})", ids=segment_ids)
+    if is_member:
         member = segments_of_member(
-            tenant_id,
-            customer=customer,
-            legal_entity=legal_entity,
-            at=at,
-            narrowed_by=named(segment_ids),
+            Sql("shopper.tenant_id"),
+            customer=Sql("shopper.customer_id"),
+            legal_entity=Sql("shopper.legal_entity_id"),
+            at=Sql("shopper.at"),
+            narrowed_by=is_named,
         )
         keys = sql("ARRAY({member})", member=member)
     else:
-        if SEGMENT_READ not in caller.scopes:
-            conditions.append(effective(at))
-        keys = keys_of_segments(tenant_id, conditions)
-    statement = sql(
-        "SELECT chosen.keys, state.revisions, state.changes_at"
-        " FROM (SELECT {keys} AS keys OFFSET 0) AS chosen CROSS JOIN LATERAL ({state}) AS state",
+        conditions = [is_named] if reads_all else [is_named, effective(Sql("shopper.at"))]
+        keys = keys_of_segments(Sql("shopper.tenant_id"), conditions)
+    return sql(
+        "WITH shopper AS MATERIALIZED (SELECT {tenant} AS tenant_id, {at} AS at,"
+        " {customer} AS customer_id, {legal_entity} AS legal_entity_id)"
+        " SELECT chosen.keys, state.revisions, state.changes_at"
+        " FROM shopper CROSS JOIN LATERAL (SELECT {keys} AS keys OFFSET 0) AS chosen"
+        " CROSS JOIN LATERAL ({state}) AS state",
+        tenant=tenant,
+        at=at,
+        customer=customer,
+        legal_entity=legal_entity,
         keys=keys,
-        state=state_of(Sql("chosen.keys"), param(tenant_id, "bigint"), param(at, "timestamptz"), subjects),
-    )
-    [(found, revisions, changes_at)] = fetch_rows(statement, prepared=True)
-    keys = param(sorted(found), "bigint[]")
-    return HeldCategories(
-        categories_in_assortment(tenant_id, keys, at=at), (sorted(found), revisions, changes_at)
+        state=state_of(Sql("chosen.keys"), Sql("shopper.tenant_id"), Sql("shopper.at"), subjects),
     )

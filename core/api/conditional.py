@@ -7,7 +7,7 @@ for least recently goes first when the bound of bytes is reached.
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from threading import Lock
@@ -28,6 +28,7 @@ LONGEST_HEADER = 4_000
 PAGE_HEADERS = ("X-Total-Count", "X-Next-Cursor", "X-Prev-Cursor")
 ANY = "*"
 MEGABYTE = 1_048_576
+MOST_SUBJECTS = 4_096  # combinations of a tenant and subjects
 OVERHEAD = 800  # bytes that an entry takes besides its bodies: tag, headers, objects
 LARGEST_SHARE = 4  # no body takes more than this part of the bound
 SMALLEST_COMPRESSED = 1_024
@@ -123,7 +124,19 @@ def kept_response(
     parts is not made again, and is sent compressed to clients that accept that. Shared caches may not keep
     it, unless `cache_control` says so.
     """
-    meta, tag = request.META, entity_tag(parts)  # `request.headers` would copy all of them first
+    return tagged_response(request, entity_tag(parts), answer, cache_control=cache_control, vary=vary)
+
+
+def tagged_response(
+    request: Request | HttpRequest,
+    tag: str,
+    answer: Callable[[], HttpResponse],
+    *,
+    cache_control: str,
+    vary: str = "Authorization, Accept-Language, Accept-Encoding",
+) -> HttpResponse:
+    """Return as `kept_response` does, with the tag of all that the response depends on."""
+    meta = request.META  # `request.headers` would copy all of them first
     if held := held_form(tag, meta.get("HTTP_IF_NONE_MATCH")):
         response: HttpResponse = HttpResponseNotModified()
         response.headers["ETag"] = held
@@ -133,6 +146,35 @@ def kept_response(
     response.headers["Cache-Control"] = cache_control
     response.headers["Vary"] = vary
     return response
+
+
+def revised_response(
+    request: Request | HttpRequest,
+    subjects: Hashable,
+    facts: Sequence[object],
+    answer: Callable[[], HttpResponse],
+    *,
+    read_revision: Callable[[], int],
+    read_both: Callable[[], tuple[int, HttpResponse]],
+    cache_control: str,
+) -> HttpResponse:
+    """Return as `kept_response` does what depends on the revision of subjects and on the facts.
+
+    The revision is read by itself where nothing else is likely to be needed: where a body is kept, or held by
+    the client, that is of the revision which this process saw last. Otherwise both are read at once.
+    """
+    bodies = kept_bodies()
+    seen = bodies.seen_revisions.get(subjects)
+    tag = "" if seen is None else entity_tag([seen, *facts])
+    if tag and (tag in bodies.by_tag or held_form(tag, request.META.get("HTTP_IF_NONE_MATCH"))):
+        revision = read_revision()
+    else:
+        revision, response = read_both()
+        answer = lambda: response  # noqa: E731 -- it is made already
+    if revision != seen:
+        bodies.saw_revision(subjects, revision)
+        tag = entity_tag([revision, *facts])
+    return tagged_response(request, tag, answer, cache_control=cache_control)
 
 
 def body_of(tag: str, answer: Callable[[], HttpResponse], accept_encoding: str) -> HttpResponse:
@@ -241,6 +283,16 @@ class KeptBodies:
         self.limit = limit
         self.lock = Lock()
         self.by_tag: LRUCache[str, KeptBody] = LRUCache(limit, getsizeof=lambda kept: kept.size)
+        self.seen_revisions: dict[Hashable, int] = {}
+
+    def saw_revision(self, subjects: Hashable, revision: int) -> None:
+        """Remember the revision that these subjects had last.
+
+        It only says which body is worth looking for before the revision is read, never that it is valid.
+        """
+        if len(self.seen_revisions) == MOST_SUBJECTS:
+            self.seen_revisions.clear()
+        self.seen_revisions[subjects] = revision
 
     def get(self, tag: str) -> KeptBody | None:
         """Return what is kept under the tag."""
@@ -271,6 +323,7 @@ class KeptBodies:
     def clear(self) -> None:
         with self.lock:
             self.by_tag.clear()
+            self.seen_revisions.clear()
 
 
 @cache

@@ -33,6 +33,7 @@ from core.api.conditional import (
     document_with_tag,
     entity_tag,
     kept_response,
+    revised_response,
     version_tag,
 )
 from core.api.document_checks import DocumentChecks
@@ -56,8 +57,8 @@ from core.errors import (
 )
 from core.representation.fields import Languages
 from core.representation.languages import MAX_HEADER_LENGTH, accepted_languages
-from core.representation.pages import KeyPartitions, PageRequest, fetch_page
-from core.representation.relative_instants import Clock
+from core.representation.pages import Along, KeyPartitions, PageRequest, fetch_page
+from core.representation.relative_instants import Clock, names_relative_instant
 from core.representation.representations import NO_SEARCH, Representation, SortKey, row_statement
 from core.revisions.counting import revision_of
 from core.sql.composition import Sql, param, sql
@@ -75,6 +76,7 @@ ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
+PRIVATE = "private, no-cache"
 NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
@@ -440,7 +442,8 @@ class ContractViewSet(DocumentChecks):
     def address(self) -> tuple[object, ...]:
         """Return what a read depends on apart from the data: all that is said by address and headers.
 
-        Parameters that only say who asks, and when, are left out (`parameters_of_person`).
+        Parameters that only say who asks, and when, are left out (`parameters_of_person`). A search that may
+        name a relative instant depends on when it is asked.
         """
         plain = self.request._request
         sent = plain.META.get("QUERY_STRING", "")
@@ -450,10 +453,12 @@ class ContractViewSet(DocumentChecks):
             sent = orjson.dumps(kept).decode()
         count = "" if self.counts_by_parameter else self.header("X-Total-Count").strip().lower()
         languages = self.languages()
+        is_of_now = bool(sent) and names_relative_instant(self.query.get("q", ""))
         return (
             self.caller.tenant.id,
             plain.path_info,
             sent,
+            self.at if is_of_now else None,
             languages.accepted,
             languages.default,
             languages.configured,
@@ -471,15 +476,49 @@ class ContractViewSet(DocumentChecks):
 
         It depends on these subjects (docs/caching.md), on the address, and on `facts` about the caller.
         """
-        tenant_id = self.caller.tenant.id
-        state = revision_of(param(tenant_id, "bigint"), param(list(subjects), "bigint[]"))
-        [(revision,)] = fetch_rows(sql("SELECT {state}", state=state), prepared=True)
+        revision = self.present_revision(self.revision(subjects))
         return self.state_response((revision, *facts), answer)
+
+    def revised_page(
+        self,
+        subjects: Collection[int],
+        page: Callable[..., HttpResponse],
+        *,
+        facts: Sequence[object] = (),
+    ) -> HttpResponse:
+        """Return as `revised_response` does what `page` makes: a page, which can be read with its revision.
+
+        It is called with `along`, which it hands to `page_response`, and before which it reads nothing.
+        """
+        revision = self.revision(subjects)
+
+        def read_both() -> tuple[int, HttpResponse]:
+            along = Along(revision)
+            response = page(along=along)
+            return along.value, response
+
+        return revised_response(
+            self.request,
+            (self.caller.tenant.id, *subjects),
+            [*facts, *self.address()],
+            page,
+            read_revision=partial(self.present_revision, revision),
+            read_both=read_both,
+            cache_control=PRIVATE,
+        )
+
+    def revision(self, subjects: Collection[int]) -> Sql:
+        """An expression of type `bigint`: the revision that these subjects of the tenant have."""
+        return revision_of(*subjects, tenant=param(self.caller.tenant.id, "bigint"))
+
+    def present_revision(self, expression: Sql) -> int:
+        [(revision,)] = fetch_rows(sql("SELECT {state}", state=expression), prepared=True)
+        return revision
 
     def state_response(self, state: Sequence[object], answer: Callable[[], HttpResponse]) -> HttpResponse:
         """Return what `answer` makes of this state of the data, or 304 when the client holds it."""
         parts = [*state, *self.address()]
-        return kept_response(self.request, parts, answer, cache_control="private, no-cache")
+        return kept_response(self.request, parts, answer, cache_control=PRIVATE)
 
     @property
     def is_first_page(self) -> bool:
@@ -521,6 +560,7 @@ class ContractViewSet(DocumentChecks):
         parts: KeyPartitions | None = None,
         keeps_plan: bool = False,
         when_empty: Callable[[], object] | None = None,
+        along: Along | None = None,
     ) -> HttpResponse:
         """Answer one page of the rows that meet all conditions and the query `q` (default: the parameter).
 
@@ -528,6 +568,7 @@ class ContractViewSet(DocumentChecks):
         the list is their union.
         `keeps_plan` (see `fetch_rows`) is for lists that are read all the time; it plays no part in a search.
         `when_empty` is called for a page without rows: it raises when what the list belongs to is not there.
+        `along` is read in the same statement.
         """
         page_request = self.page_request()
         if q is None:
@@ -544,6 +585,7 @@ class ContractViewSet(DocumentChecks):
                     order=order,
                     partitions=parts,
                     prepared=keeps_plan and not search.conditions,
+                    along=along,
                 )
         except OperationalError as error:
             if search.conditions:

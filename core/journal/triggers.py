@@ -2,8 +2,8 @@
 
 A function names the columns of its table, so PostgreSQL plans it once in a session, and a statement that
 changes derived columns only is left at the first comparison. It finds the rows of the statement in the
-transition tables `before` and `changed`. These are joined by FULL JOIN, which is never a nested loop: the
-cached plan of a statement of one row has to do for a hundred thousand as well.
+transition tables `before` and `changed`. Many rows of these are joined by FULL JOIN, which is never a nested
+loop: the cached plan of a statement of one row has to do for a hundred thousand as well.
 """
 
 import re
@@ -55,6 +55,15 @@ LEAVE = """    IF (
         RETURN NULL;
     END IF;
 """
+# Most statements change one document, or none: then no join is prepared, and nothing sorted.
+ONE_ROW = """    SELECT was.{pk} = it.{pk} AND NOT EXISTS (SELECT FROM before OFFSET 1)
+    FROM before AS was CROSS JOIN changed AS it LIMIT 1 INTO is_single;
+    IF is_single IS NULL THEN
+        RETURN NULL;
+    ELSIF is_single THEN
+{single}    ELSE
+{several}    END IF;
+"""
 COUNTED = """    SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}
     INTO rows_written, least_tenant, greatest_tenant;
     IF rows_written = 0 THEN
@@ -69,6 +78,7 @@ BEGIN
         jsonb_build_array('sql', session_user, '', '', ''));
     instant timestamptz := clock_timestamp();
     is_moved boolean;
+    is_single boolean;
     rows_written bigint;
     least_tenant bigint;
     greatest_tenant bigint;
@@ -148,20 +158,27 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> s
 
 def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list[str]) -> str:
     pk = quoted(recorded.primary_key)
-    key = f"coalesce(it.{pk}, was.{pk})"
     hidden = names_where({name: differ("was", "it", [name]) for name in secret})
     cleared = [
         f"it.{name} IS NULL AND {is_gone(table, f'was.{name}')}"
         for name, table in parents(recorded, "SET NULL")
     ]
-    return f"""    INSERT INTO journal_change ({COLUMNS})
+
+    def recording(key: str, rows: str, order: str) -> str:
+        return f"""    INSERT INTO journal_change ({COLUMNS})
     SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1,
         {differing("was", shown)}, {differing("it", shown)},
         {hidden}, {ACTOR}, {any_of(cleared)}
-    FROM before AS was FULL JOIN changed AS it USING ({pk})
-    WHERE {differ("was", "it", [*shown, *secret])}
-    ORDER BY {key};
+    FROM before AS was {rows}
+    WHERE {differ("was", "it", [*shown, *secret])}{order};
 """
+
+    key = f"coalesce(it.{pk}, was.{pk})"
+    return ONE_ROW.format(
+        pk=pk,
+        single=recording(f"it.{pk}", "CROSS JOIN changed AS it", ""),
+        several=recording(key, f"FULL JOIN changed AS it USING ({pk})", f"\n    ORDER BY {key}"),
+    )
 
 
 def leave_early(recorded: RecordedDocument, known: list[str]) -> str:

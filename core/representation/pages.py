@@ -16,7 +16,17 @@ from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import InvalidInput
 from core.representation.fields import Languages
 from core.representation.representations import Representation, SortKey
-from core.sql.composition import Sql, bind, composed_once, identifier, integer, param, sql, type_of
+from core.sql.composition import (
+    Sql,
+    SqlValues,
+    bind,
+    composed_once,
+    identifier,
+    integer,
+    param,
+    sql,
+    type_of,
+)
 from core.sql.fetching import LARGE_RESULT, fetch_rows, release_large_result
 
 LARGEST_PAGE = 1000
@@ -60,6 +70,17 @@ class Page:
     @property
     def body(self) -> str:
         return f"[{','.join(self.documents)}]"
+
+
+@dataclass(slots=True)
+class Along:
+    """A number that the statement of a page reads along, so that both are of one state of the data.
+
+    `fetch_page` fills in the `value`.
+    """
+
+    expression: Sql
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +156,7 @@ class KeyPartitions:
         )
 
 
-TRUE, NOT_MERGED = Sql("TRUE"), Sql("")
+TRUE, NOT_MERGED, NOTHING = Sql("TRUE"), Sql(""), Sql("")
 
 
 def fetch_page(
@@ -147,12 +168,13 @@ def fetch_page(
     order: Sequence[SortKey] = (),
     partitions: KeyPartitions | None = None,
     prepared: bool = False,
+    along: Along | None = None,
 ) -> Page:
     """Return one page of the rows that meet all conditions, with `partitions` only the rows of these.
 
-    Takes one statement, and one more when the count is wanted. `needs` are the joins that the conditions
-    use. The order is total: what the client sorts by, or else `order`, then the key. `prepared` as in
-    `fetch_rows`.
+    Takes one statement, and one more when the count is wanted, or for a page without rows what is read
+    `along`. `needs` are the joins that the conditions use. The order is total: what the client sorts by, or
+    else `order`, then the key. `prepared` as in `fetch_rows`.
     """
     keys: list[SortKey] = []
     if page.sort:
@@ -204,9 +226,12 @@ def fetch_page(
         condition=Sql.joined(" AND ", where) if where and merged is None else TRUE,
         beginnings=beginnings,
         offset=param(offset),
+        along=NOTHING if along is None else sql(", {value} AS along", value=along.expression),
         **columns,
     )
     rows = fetch_rows(statement, prepared=prepared)
+    if along is not None:
+        rows = read_along(along, statement, rows)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
     size = checked_size([row[0] for row in rows], page.size)
@@ -220,10 +245,25 @@ def fetch_page(
         has_next, has_previous = has_more, bool(rows) and is_later(page)
     return Page(
         documents=[row[0] for row in rows],
-        next_cursor=write_cursor(rows[-1][1:], page.sort) if has_next else None,
-        previous_cursor=write_cursor(rows[0][1:], page.sort) if has_previous else None,
+        next_cursor=write_cursor(rows[-1][1 : 1 + len(keys)], page.sort) if has_next else None,
+        previous_cursor=write_cursor(rows[0][1 : 1 + len(keys)], page.sort) if has_previous else None,
         count=count_rows(representation, conditions, needs, partitions) if page.wants_count else None,
     )
+
+
+def read_along(along: Along, statement: Sql, rows: list[SqlValues]) -> list[SqlValues]:
+    """Fill in what the statement of a page has read along, in the last column; return the rows of the page.
+
+    A page without rows did not bring it, so both are asked for once more, until they are of one state.
+    """
+    while not rows:
+        asked = sql("SELECT {value}, EXISTS ({page})", value=along.expression, page=statement)
+        [(along.value, has_rows)] = fetch_rows(asked)
+        if not has_rows:
+            return rows
+        rows = fetch_rows(statement)
+    along.value = rows[0][-1]
+    return rows
 
 
 def checked_size(documents: Sequence[str | None], page_size: int) -> int:
@@ -307,13 +347,14 @@ def page_statement(
     condition: Sql,
     beginnings: Sql,
     offset: Sql,
+    along: Sql,
     **keys: Sql,
 ) -> Sql:
     """Return the statement of a page: it cuts the page first, then joins what the documents show.
 
     A row of the result is its JSON, followed by its sort keys as texts; `keys` are these, and `directions`
     say which descend. A page of partitions is merged from the `beginnings` of these, and only then are the
-    rows read. Documents beyond `most_bytes` are left out.
+    rows read. Documents beyond `most_bytes` are left out. `along` is a further column, or nothing.
     """
     alias, table = identifier(shape.alias), identifier(shape.table)
     order = order_of(keys, directions)
@@ -340,8 +381,9 @@ def page_statement(
             id=identifier(sort_column(len(keys) - 1)),
         )
     statement = sql(
-        "SELECT {document} AS document, {places} FROM {source}{joins} ORDER BY {order}",
+        "SELECT {document} AS document, {places}{along} FROM {source}{joins} ORDER BY {order}",
         document=document,
+        along=along,
         places=Sql.joined(
             ", ", [sql("{key}::text AS {place}", key=identifier(name), place=place(name)) for name in keys]
         ),
@@ -353,7 +395,8 @@ def page_statement(
         return statement
     return sql(
         "SELECT CASE WHEN sum(octet_length(page.document)) OVER (ROWS UNBOUNDED PRECEDING) <= {most}"
-        " THEN page.document END, {places} FROM ({page}) AS page",
+        " THEN page.document END, {places}{along} FROM ({page}) AS page",
+        along=Sql(", page.along") if along.sql else NOTHING,
         most=integer(most_bytes),
         places=Sql.joined(", ", [sql("page.{place}", place=place(name)) for name in keys]),
         page=statement,

@@ -6,7 +6,7 @@ Subjects are numbers: a segment is its key, and packages name negative ones for 
 from collections.abc import Mapping, Sequence
 
 from core.revisions.models import Revision
-from core.sql.composition import Sql, identifier, sql
+from core.sql.composition import Sql, composed_once, identifier, integer, sql
 
 TABLE = identifier(Revision._meta.db_table)
 ROWS = {"INSERT": ["changed"], "UPDATE": ["before", "changed"], "DELETE": ["before"]}
@@ -46,12 +46,13 @@ def formerly(*events: str) -> tuple[str, ...]:
     return tuple(f"revise_assortment_on_{event.lower()}" for event in events)
 
 
-def revision_of(tenant: Sql, subjects: Sql) -> Sql:
-    """An expression of type `bigint`: the sum of the revisions of the subjects, an array, of one tenant."""
+@composed_once
+def revision_of(*subjects: int, tenant: Sql) -> Sql:
+    """An expression of type `bigint`: the sum of the revisions of these subjects of one tenant."""
     return sql(
         "(SELECT coalesce(sum(revision.count), 0)::bigint FROM {table} AS revision"
-        " WHERE revision.tenant_id = {tenant} AND revision.subject = ANY({subjects}))",
+        " WHERE revision.tenant_id = {tenant} AND revision.subject = ANY(ARRAY[{subjects}]::bigint[]))",
         table=TABLE,
         tenant=tenant,
-        subjects=subjects,
+        subjects=Sql.joined(", ", [integer(subject) for subject in subjects]),
     )

@@ -168,7 +168,7 @@ def test_of_two_writers_who_expect_the_same_version_the_second_is_refused(gold: 
 
 
 def revision(*subjects: int, tenant_id: int) -> int:
-    found = revision_of(param(tenant_id), param(list(subjects), "bigint[]"))
+    found = revision_of(*subjects, tenant=param(tenant_id))
     [(count,)] = fetch_rows(sql("SELECT {found}", found=found))
     return count
 

@@ -305,7 +305,7 @@ def tools(site: Site) -> dict[str, int]:
 
 def categories_named(caller: Caller, tools: dict[str, int], at: datetime, *segment_ids: str) -> set[str]:
     held = categories_of_segments(caller=caller, segment_ids=segment_ids, at=at, subjects=(TREE,))
-    found = {key for (key,) in fetch_rows(held.keys)}
+    found = {key for (key,) in fetch_rows(held.keys())}
     return {name for name, key in tools.items() if key in found}
 
 

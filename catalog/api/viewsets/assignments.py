@@ -38,7 +38,7 @@ from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput
 from core.json_types import JsonObject
-from core.representation.pages import KeyPartitions
+from core.representation.pages import Along, KeyPartitions
 from core.sql.composition import Sql, equals, param, sql
 
 ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: only products.", enum=["PRODUCT"])
@@ -85,14 +85,13 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         held = self.held_categories(subjects)
         answer = partial(
             self.assigned_response,
-            self.category_key(category_id, shows_unpublished=shows_unpublished),
+            category_id,
             shows_unpublished=shows_unpublished,
             narrowing=narrowing,
             needs=needs,
             held=held,
-            missing=CategoryNotFound(category_id),
         )
-        return self.state_response(held.state, answer) if held else self.revised_response(subjects, answer)
+        return self.state_response(held.state, answer) if held else self.revised_page(subjects, answer)
 
     def held_categories(self, subjects: Sequence[int]) -> HeldCategories | None:
         """Return the categories of the segments that the request names, if it names any."""
@@ -105,15 +104,16 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
 
     def assigned_response(
         self,
-        key: Sql,
+        category_id: str,
         *,
         shows_unpublished: bool,
         narrowing: Sequence[Sql],
         needs: Collection[str],
         held: HeldCategories | None,
-        missing: CategoryNotFound,
+        along: Along | None = None,
     ) -> HttpResponse:
-        """Return a page of what is assigned to the category of this key."""
+        """Return a page of what is assigned to the category, or raise CategoryNotFound."""
+        key = self.category_key(category_id, shows_unpublished=shows_unpublished)
         conditions, parts = self.of_categories(key, held, shows_unpublished=shows_unpublished)
         return self.page_response(
             ASSIGNMENT,
@@ -121,7 +121,8 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             needs=needs,
             parts=parts,
             keeps_plan=True,
-            when_empty=partial(require_category, key, missing=missing),
+            when_empty=partial(require_category, key, missing=CategoryNotFound(category_id)),
+            along=along,
         )
 
     def of_tenant(self) -> Sql:
@@ -137,12 +138,12 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         column = "assignment.category_id"
         if parameters.flag(self.query, "withSubcategories"):
             if held is not None:
-                below = descendants_among(held.keys, key, shows_unpublished=shows_unpublished)
+                below = descendants_among(held.keys(), key, shows_unpublished=shows_unpublished)
                 return [], KeyPartitions.of_selection("category_id", below)
             below = descendants(key, shows_unpublished=shows_unpublished, with_itself=True)
             return [key_in(column, below)], None
         in_category = sql("assignment.category_id = {key}", key=key)
-        return ([in_category] if held is None else [in_category, key_in(column, held.keys)]), None
+        return ([in_category] if held is None else [in_category, key_in(column, held.keys())]), None
 
     @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=CategoryAssignmentBody)
     def create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:

@@ -27,6 +27,7 @@ from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody
 from core.json_types import JsonObject
+from core.representation.pages import Along
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, equals
 from core.tenancy.documents import metadata_of
@@ -59,7 +60,7 @@ class CategoryViewSet(CategoryServiceViewSet):
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List categories."""
         self.shows_unpublished()
-        return self.revised_response(OF_CATEGORIES, partial(self.categories_response, q=None))
+        return self.revised_page(OF_CATEGORIES, partial(self.categories_response, q=None))
 
     @operation(
         "POST-category-tree-search-categories", filters=CategoryFilters, parameters=(SHOW_UNPUBLISHED,)
@@ -68,12 +69,14 @@ class CategoryViewSet(CategoryServiceViewSet):
         """Search categories."""
         return self.categories_response(q=self.search_text())
 
-    def categories_response(self, *, q: str | None) -> HttpResponse:
+    def categories_response(self, *, q: str | None, along: Along | None = None) -> HttpResponse:
         visible = self.visible(shows_unpublished=self.shows_unpublished())
         filters, _ = self.filter_conditions(languages=self.languages())
         order = TREE_ORDER if parameters.flag(self.query, "showRoots") else ()
         keeps_plan = self.is_first_page and not filters
-        return self.page_response(CATEGORY, [*visible, *filters], q=q, order=order, keeps_plan=keeps_plan)
+        return self.page_response(
+            CATEGORY, [*visible, *filters], q=q, order=order, keeps_plan=keeps_plan, along=along
+        )
 
     @operation("GET-category-tree-retrieve-category", parameters=(SHOW_UNPUBLISHED,))
     def retrieve(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
@@ -96,7 +99,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         ]
         found = partial(require_category, key, missing=missing)
         page = partial(self.page_response, CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
-        return self.revised_response(OF_CATEGORIES, page)
+        return self.revised_page(OF_CATEGORIES, page)
 
     @operation("GET-category-tree-list-subcategories", reads="page", parameters=(DEPTH, SHOW_UNPUBLISHED))
     def subcategories(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
@@ -114,7 +117,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         ]
         found = partial(require_category, key, missing=missing)
         page = partial(self.page_response, CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
-        return self.revised_response(OF_CATEGORIES, page)
+        return self.revised_page(OF_CATEGORIES, page)
 
     @operation(
         "POST-category-tree-create-category",

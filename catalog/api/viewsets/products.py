@@ -33,6 +33,7 @@ from core.api.viewsets import ContractViewSet
 from core.bodies import Body, SearchBody, read_bodies, read_body
 from core.json_types import JsonObject
 from core.representation.languages import LanguageContext
+from core.representation.pages import Along
 from core.representation.representations import Representation
 from core.sql.composition import Sql, equals
 from core.sql.upserts import RowResult
@@ -84,7 +85,7 @@ class ProductViewSet(ContractViewSet):
         scopes = [
             name for name in (CATEGORY_READ_UNPUBLISHED, PRODUCT_READ_UNPUBLISHED) if self.has_scope(name)
         ]
-        return self.revised_response(
+        return self.revised_page(
             OF_PRODUCTS,
             partial(self.products_response, q=None),
             facts=(self.caller.kind is CallerKind.SERVICE, *sorted(scopes)),
@@ -95,12 +96,14 @@ class ProductViewSet(ContractViewSet):
         """Search products."""
         return self.products_response(q=self.search_text())
 
-    def products_response(self, *, q: str | None) -> HttpResponse:
+    def products_response(self, *, q: str | None, along: Along | None = None) -> HttpResponse:
         q = parameters.text(self.request.query_params, "q") if q is None else q
         representation = self.representation()
         if q:
             representation = products_of(representation, self.caller.tenant.id)
-        return self.page_response(representation, self.visible(), q=q, keeps_plan=self.is_first_page)
+        return self.page_response(
+            representation, self.visible(), q=q, keeps_plan=self.is_first_page, along=along
+        )
 
     @operation("GET-product-retrieve-product")
     def retrieve(self, request: Request, tenant: str, product_id: str) -> HttpResponse:

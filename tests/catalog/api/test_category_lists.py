@@ -260,22 +260,19 @@ def test_a_faulty_depth_is_refused(public_api: Api, shop: Tenant, depth: str) ->
 
 
 @pytest.mark.parametrize("size", [1, 20])
-@pytest.mark.parametrize(
-    ("path", "statements"), [("?pageSize=50", 2), ("/k0", 1), ("/k0/parents", 2), ("/top/subcategories", 2)]
-)
-def test_reads_take_as_many_statements_whatever_the_number_of_rows(
+@pytest.mark.parametrize("path", ["?pageSize=50", "/k0", "/k0/parents", "/top/subcategories"])
+def test_reads_take_one_statement_whatever_the_number_of_rows(
     public_api: Api,
     tenant: Tenant,
     size: int,
     path: str,
-    statements: int,
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     top = CategoryFactory(tenant=tenant, external_id="top")
     for index in range(size):
         CategoryFactory(parent=top, external_id=f"k{index}")
     public_api.get(URL)  # the token is verified, and remembered
-    with django_assert_num_queries(statements):
+    with django_assert_num_queries(1):
         answer = public_api.get(URL + path)
     with django_assert_num_queries(1):
         assert public_api.get(URL + path).content == answer.content

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from importlib import import_module
 
 import pytest
 from django.db import connection
@@ -18,10 +19,12 @@ from core.sql.fetching import fetch_rows
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
+cheaper_rows = import_module("core.journal.migrations.0006_cheaper_rows")
 pytestmark = pytest.mark.django_db
 LARGEST_KEY = 2**60
 STARTS = st.one_of(st.integers(1, 9_000), st.integers(LARGEST_KEY - 9_000, LARGEST_KEY))
 LENGTHS = st.one_of(st.integers(1, 40), st.integers(200, 20_000))
+FORMER_BLOCKS = cheaper_rows.FORMER.replace("journal_blocks", "former_blocks")
 SPANS = st.lists(st.tuples(STARTS, LENGTHS), min_size=1, max_size=6)
 
 
@@ -40,6 +43,24 @@ def test_blocks_hold_a_key_exactly_when_the_keys_do(db, spans, key):
     )
     assert [row for row in rows if row[1] != row[2]] == []
     assert {held for _, held, _ in rows} == {True, False}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spans=st.lists(st.tuples(STARTS, st.integers(1, 20_000)), max_size=6))
+def test_what_was_indexed_by_the_former_function_is_found_by_the_present_one(db, spans):
+    text = "{" + ",".join(f"[{start},{start + length})" for start, length in spans) + "}"
+    with connection.cursor() as cursor:
+        cursor.execute(FORMER_BLOCKS)
+    [(found,)] = fetch_rows(
+        Sql(
+            "SELECT ARRAY(SELECT unnest(journal_blocks(keys)) ORDER BY 1)"
+            " = ARRAY(SELECT unnest(former_blocks(keys)) ORDER BY 1)"
+            " AND (journal_blocks(keys) IS NULL) = (former_blocks(keys) IS NULL)"
+            " FROM (SELECT %s::int8multirange AS keys) AS given",
+            (text,),
+        )
+    )
+    assert found
 
 
 @pytest.mark.parametrize(("keys", "most"), [("[1000001,1020001)", 100), ("[7,8)", 1), ("[16,32)", 1)])
