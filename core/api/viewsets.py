@@ -228,17 +228,19 @@ class ContractViewSet(DocumentChecks):
 
         The view refers to its own methods and to the request, and the request to itself: such circles hold
         the body until Python looks for garbage, which took a twentieth of a small request.
-
-        OPTIONS is answered here: which methods there are is no secret, so it needs no token.
         """
         if request.method == "OPTIONS":
-            return HttpResponse(status=204, headers={"Allow": allowed_methods(*self.action_map)})
+            return self.options(request, *args, **kwargs)
         try:
             return super().dispatch(request, *args, **kwargs)
         finally:
             if context := getattr(self.request, "parser_context", None):
                 context.clear()
             vars(self).clear()
+
+    def options(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
+        """Say which methods the address has: that is no secret, so it needs no token."""
+        return HttpResponse(status=204, headers={"Allow": allowed_methods(*self.action_map)})
 
     def initialize_request(self, request: HttpRequest, *args: object, **kwargs: object) -> Request:
         action: Any = self.action_map.get(str(request.method).lower())
