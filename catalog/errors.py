@@ -11,6 +11,9 @@ from core.errors import (
     TooMuchToDelete,
 )
 
+MOST_CATEGORIES = 10_000
+"""How many categories one transaction deletes, publishes or unpublishes: meanwhile no other is written."""
+
 
 class Headed:
     """An error that the category service reports twice: under a heading for its kind, and in detail.
@@ -54,6 +57,32 @@ class CategoriesTooLarge(Headed, TooMuchToDelete):
             f"More than {MOST_DELETED_ALONG:,} products are assigned to the categories that would be deleted."
             " Take some of them out first, by an import with mode delete, which commits them part by part, or"
             " delete fewer categories at a time. Nothing was deleted."
+        )
+
+
+class TooManyToDelete(Headed, TooMuchToDelete):
+    """With those below them, more categories would go than are deleted at once."""
+
+    heading = "Error while deleting categories"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"More than {MOST_CATEGORIES:,} categories would be deleted, with all that are below. Delete some"
+            " of those first, or all by an import with mode delete, which commits them part by part. Nothing"
+            " was deleted."
+        )
+
+
+class TooManyToPublish(Headed, InvalidInput):
+    """More categories would be published or unpublished than are at once."""
+
+    code = "too_many_categories"
+    heading = "Error while publishing categories"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"At most {MOST_CATEGORIES:,} categories are published or unpublished at once. Select fewer: what"
+            " is below an unpublished category is not shown either. Nothing was changed."
         )
 
 

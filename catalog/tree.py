@@ -17,7 +17,15 @@ from django.db.models import Max, OuterRef
 from psycopg.types.json import Jsonb
 
 from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
-from catalog.errors import CategoriesTooLarge, CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
+from catalog.errors import (
+    MOST_CATEGORIES,
+    CategoriesTooLarge,
+    CategoryNotFound,
+    ParentNotFound,
+    TooDeep,
+    TooManyToDelete,
+    WouldCreateCycle,
+)
 from catalog.models import HIDDEN_ROOT_ID, Category, CategoryNumber
 from catalog.subtrees import subtrees
 from core.errors import MOST_DELETED_ALONG
@@ -186,7 +194,10 @@ class LockedTree:
             category.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
 
     def delete(self, category: Category) -> None:
-        """Delete the category and all its descendants, with all that refers to them."""
+        """Delete the category and all its descendants, with all that refers to them.
+
+        Raises TooManyToDelete and CategoriesTooLarge.
+        """
         category.refresh_from_db(fields=["lft", "rght"])
         self._delete(
             sql(
@@ -194,19 +205,27 @@ class LockedTree:
                 tree=param(self.tenant_id),
                 first=param(category.lft),
                 last=param(category.rght),
-            )
+            ),
+            most=MOST_CATEGORIES,
         )
         self._shift(category.lft, category.lft - category.rght - 1)
 
     def delete_all(self, keys: Sequence[int]) -> None:
-        """Delete the categories of these keys and all their descendants, with all that refers to them."""
+        """Delete the categories of these keys and all their descendants, with all that refers to them.
+
+        Raises TooManyToDelete and CategoriesTooLarge.
+        """
         self._delete(
-            sql("tree_id = {tree} AND id IN ({keys})", tree=param(self.tenant_id), keys=subtrees(keys))
+            sql("tree_id = {tree} AND id IN ({keys})", tree=param(self.tenant_id), keys=subtrees(keys)),
+            most=MOST_CATEGORIES,
         )
         self.place_forest()
 
     def delete_only(self, keys: Sequence[int]) -> None:
-        """Delete the categories of these keys; their children become root categories with whole subtrees."""
+        """Delete the categories of these keys; their children become root categories with whole subtrees.
+
+        However many there are: imports, which name each, bound their batches by time.
+        """
         tenant, chosen = param(self.tenant_id), param(list(keys))
         execute(
             sql(
@@ -218,7 +237,7 @@ class LockedTree:
                 keys=chosen,
             )
         )
-        self._delete(sql("tree_id = {tree} AND id = ANY({keys})", tree=tenant, keys=chosen))
+        self._delete(sql("tree_id = {tree} AND id = ANY({keys})", tree=tenant, keys=chosen), most=len(keys))
         self.place_forest()
 
     def place_beside(self, category: Category, *, target: Category, side: str) -> list[int]:
@@ -306,6 +325,10 @@ class LockedTree:
             written = Category.objects.filter(tenant=self.tenant_id, pk__in=keys)
             moved = written.select_related("parent").order_by("pk")[0]
             raise WouldCreateCycle(moved.external_id, moved.parent.external_id) from None
+        self.refuse_too_deep()
+
+    def refuse_too_deep(self) -> None:
+        """Raise TooDeep when a category is further down than any may be."""
         deepest = Category.objects.filter(tenant=self.tenant_id).aggregate(deepest=Max("level"))["deepest"]
         if deepest is not None and deepest > MOST_LEVELS:
             raise TooDeep(MOST_LEVELS)
@@ -431,16 +454,20 @@ class LockedTree:
         category.parent_id = parent.pk
         category.refresh_from_db(fields=["parent", "lft", "rght", "level"])
 
-    def _delete(self, condition: Sql) -> None:
+    def _delete(self, condition: Sql, *, most: int) -> None:
         """Delete the categories; the database's cascades delete what refers to them.
 
         Categories are locked before their assignments, and both in key order, as operations that assign or
-        delete a product do: they wait for each other without a deadlock. Raises CategoriesTooLarge when more
-        products are in them than are deleted along at once.
+        delete a product do: they wait for each other without a deadlock. Raises TooManyToDelete when there
+        are more of them, and CategoriesTooLarge when more products are in them than are deleted along.
         """
         chosen = sql("SELECT id FROM {table} WHERE {condition}", table=TABLE, condition=condition)
-        execute(sql("{chosen} ORDER BY id FOR UPDATE", chosen=chosen))
-        number = execute(
+        locked = execute(
+            sql("{chosen} ORDER BY id LIMIT {most} FOR UPDATE", chosen=chosen, most=param(most + 1))
+        )
+        if locked > most:
+            raise TooManyToDelete
+        assigned = execute(
             sql(
                 "SELECT 1 FROM catalog_categoryassignment"
                 " WHERE category_id IN ({chosen}) AND tenant_id = {tenant}"
@@ -450,7 +477,7 @@ class LockedTree:
                 most=param(MOST_DELETED_ALONG + 1),
             )
         )
-        if number > MOST_DELETED_ALONG:
+        if assigned > MOST_DELETED_ALONG:
             raise CategoriesTooLarge
         execute(sql("DELETE FROM {table} WHERE {condition}", table=TABLE, condition=condition))
 

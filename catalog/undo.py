@@ -12,7 +12,15 @@ from core.journal.undo.rules import UndoRule, Written, register_undo
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 
-UNPLACED = {"lft": Sql("0"), "rght": Sql("0"), "level": Sql("0"), "tree_id": Sql("change.tenant_id")}
+UNPLACED = {
+    "lft": Sql("0"),
+    "rght": Sql("0"),
+    "level": Sql(
+        "(SELECT above.level + 1 FROM catalog_category AS above WHERE above.id = formerly.parent_id)"
+    ),
+    "tree_id": Sql("change.tenant_id"),
+}
+"""The tree columns of restored categories, which come level by level, until they are placed together."""
 
 
 def lock_tree(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
@@ -20,18 +28,28 @@ def lock_tree(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
 
 
 def write_categories(changes: Sequence[ChangeRow], at: datetime) -> Written:
-    """Write the opposite, and place what was written once, whatever was refused.
+    """Write the opposite; place what was changed, whatever was refused.
 
-    Raises WouldCreateCycle and TooDeep.
+    Raises WouldCreateCycle, TooDeep, TooManyToDelete and CategoriesTooLarge.
     """
     tree = locked_tree(changes[0].tenant_id)
     if changes[0].kind == "created":
         tree.delete_all([change.key for change in changes])
         return {}
-    refused = by_halves(changes, partial(write_documents, at=at, derived=UNPLACED))
+    if changes[0].kind == "deleted":
+        write_documents(changes, at, derived=UNPLACED)
+        tree.refuse_too_deep()
+        return {}
+    refused = by_halves(changes, partial(write_documents, at=at))
     if written := [change.key for change in changes if change.id not in refused]:
         tree.place_written(written)
     return refused
+
+
+def place_restored(changes: Sequence[ChangeRow]) -> None:
+    """Place the categories that are back: once, since each time may number the whole forest anew."""
+    if changes[0].kind == "deleted":
+        locked_tree(changes[0].tenant_id).place_forest()
 
 
 def companions_of(change: ChangeRow) -> list[ChangeRow]:
@@ -99,7 +117,13 @@ def companions_of(change: ChangeRow) -> list[ChangeRow]:
 
 
 register_undo(
-    UndoRule(object="category", prepare=lock_tree, write=write_categories, companions=companions_of),
+    UndoRule(
+        object="category",
+        prepare=lock_tree,
+        write=write_categories,
+        companions=companions_of,
+        finish=place_restored,
+    ),
     UndoRule(object="category-number"),
     UndoRule(object="product"),
 )

@@ -39,4 +39,12 @@ FAULTS = (
     _("Category id '{category}' is reserved"),
     _("A category of type CLASSIFICATION needs a code"),
     _("The type of a category cannot be changed"),
+    _(
+        "More than {most} categories would be deleted, with all that are below. Delete some of those first,"
+        " or all by an import with mode delete, which commits them part by part. Nothing was deleted."
+    ),
+    _(
+        "At most {most} categories are published or unpublished at once. Select fewer: what is below an"
+        " unpublished category is not shown either. Nothing was changed."
+    ),
 )

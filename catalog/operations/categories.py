@@ -12,10 +12,12 @@ from django.db import transaction
 from accounts.identity.scopes import CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
 from catalog.bodies import CategoryBody
 from catalog.errors import (
+    MOST_CATEGORIES,
     CategoryExists,
     DuplicatedCode,
     DuplicatedNumber,
     InvalidCategory,
+    TooManyToPublish,
     TreeNotFound,
 )
 from catalog.models import Category, CategoryNumber
@@ -134,9 +136,10 @@ def locked_version(*, tenant_id: int, external_id: str) -> int | None:
 
 @transaction.atomic
 def delete_category(*, tenant_id: int, external_id: str, with_subcategories: bool) -> None:
-    """Delete the category and what refers to it; raise CategoryNotFound.
+    """Delete the category and what refers to it.
 
-    Its descendants go too, or else its children become root categories and their subtrees stay whole.
+    Its descendants go too, or else its children become root categories and their subtrees stay whole. Raises
+    CategoryNotFound, TooManyToDelete and CategoriesTooLarge.
     """
     tree = locked_tree(tenant_id)
     category = tree.category(external_id)
@@ -152,7 +155,8 @@ def delete_categories(
 ) -> None:
     """Delete the categories of these keys with all their descendants, and what refers to them.
 
-    Raises VersionConflict when one of them has another version than `versions` names, by id.
+    Raises TooManyToDelete, CategoriesTooLarge, and VersionConflict when one of them has another version than
+    `versions` names, by id.
     """
     tree = locked_tree(tenant_id)
     _check_versions(tenant_id, category_ids, versions)
@@ -225,8 +229,11 @@ def publish_categories(
 ) -> int:
     """Publish (or unpublish) the categories of these keys; say how many changed.
 
-    Raises VersionConflict when one of them has another version than `versions` names, by id.
+    Raises TooManyToPublish, and VersionConflict when one of them has another version than `versions` names,
+    by id.
     """
+    if len(category_ids) > MOST_CATEGORIES:
+        raise TooManyToPublish
     locked_tree(tenant_id)
     _check_versions(tenant_id, category_ids, versions)
     return execute(

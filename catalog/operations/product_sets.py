@@ -9,6 +9,8 @@ from catalog.models import Product
 from core.sql.composition import param, sql
 from core.sql.fetching import execute
 
+MOST_AT_ONCE = 10_000  # products that are published in a transaction
+
 
 @transaction.atomic
 def delete_products(*, products: QuerySet[Product]) -> int:
@@ -29,10 +31,16 @@ def delete_products(*, products: QuerySet[Product]) -> int:
     return execute(sql("DELETE FROM catalog_product WHERE id = ANY({keys})", keys=chosen))
 
 
-@transaction.atomic
 def publish_products(*, products: QuerySet[Product], is_published: bool, at: datetime) -> int:
-    """Publish (or unpublish) the products; say how many changed."""
+    """Publish (or unpublish) the products, some thousand in a transaction; say how many changed."""
     changing = products.exclude(is_published=is_published).order_by("pk").select_for_update(no_key=True)
-    return Product.objects.filter(pk__in=list(changing.values_list("pk", flat=True))).update(
-        is_published=is_published, modified_at=at, version=F("version") + 1
-    )
+    number, last = 0, 0
+    while True:
+        with transaction.atomic():
+            keys = list(changing.filter(pk__gt=last).values_list("pk", flat=True)[:MOST_AT_ONCE])
+            number += Product.objects.filter(pk__in=keys).update(
+                is_published=is_published, modified_at=at, version=F("version") + 1
+            )
+        if len(keys) < MOST_AT_ONCE:
+            return number
+        last = keys[-1]

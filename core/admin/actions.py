@@ -16,6 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from core.admin.counts import exact_count
 from core.admin.deletion import DatabaseDeletion
 
+MOST_DELETED = 10_000
+"""How many rows the action deletes, in one transaction; more are deleted by an import, part by part."""
+
 
 def needs_right(right: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Offer an action only to users with this permission, which may be one of another model."""
@@ -41,6 +44,10 @@ def delete_selected(
     Takes the place of Django's action, which loads every row and everything that hangs on it.
     """
     assert isinstance(model_admin, DatabaseDeletion)
+    if queryset.order_by().values("pk")[MOST_DELETED:].exists():
+        text = gettext("Select at most {most} at a time.").format(most=exact_count(MOST_DELETED))
+        model_admin.message_user(request, text, messages.ERROR)
+        return None
     rows, counts, lacking, protected = model_admin.get_deleted_objects(queryset, request)
     if request.POST.get("post") and not protected:
         if lacking:

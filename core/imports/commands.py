@@ -17,7 +17,6 @@ from core.imports.columns import ReadingOptions, shown_name
 from core.imports.exporting import exported_documents, output_file, used_languages, write_documents
 from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.interrupts import StopRequest
-from core.imports.lock_limits import LONGEST_LOCK
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.records import Format, format_of_name
@@ -31,6 +30,7 @@ from core.imports.removals import (
 from core.imports.resources import ImportResource
 from core.imports.runner import Report, run_import
 from core.imports.runs import ImportOrder, NothingToResume
+from core.sql.lock_limits import LONGEST_LOCK
 from core.tenancy.models import tenant_called
 from core.text import counted_rows
 from core.timestamps import format_time

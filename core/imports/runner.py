@@ -21,7 +21,6 @@ from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
 from core.imports.interrupts import StopRequest
-from core.imports.lock_limits import LockedForTooLong, LockLimit
 from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
@@ -49,6 +48,7 @@ from core.imports.runs import (
 )
 from core.imports.writers import DELETIONS_AT_ONCE, Batch, TableWriter, refusal_of
 from core.json_types import JsonObject
+from core.sql.lock_limits import LockedForTooLong, LockLimit
 from core.tenancy.limits import require_room
 from core.unavailability import CONTENTION, failure_in_words
 

@@ -15,13 +15,13 @@ from core.errors import Conflict, DomainError
 from core.imports.columns import DEFAULT_OPTIONS, Column, ReadingOptions
 from core.imports.files import InputFile
 from core.imports.interrupts import StopRequest
-from core.imports.lock_limits import LONGEST_LOCK
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.records import Format
 from core.imports.removals import RemovalLimit
 from core.imports.resources import ImportResource
+from core.sql.lock_limits import LONGEST_LOCK
 from core.sql.locks import Lock
 from core.tenancy.callers import TenantRecord
 

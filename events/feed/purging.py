@@ -13,9 +13,10 @@ import orjson
 import urllib3
 from django.conf import settings
 
-from core.sql.composition import param, sql
+from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
-from events.feed.reader import FIRST_UNREAD, UNREAD
+from events.feed.reader import first_unread, unread
+from events.feed.running import oldest_running, transactions_elsewhere
 from events.models import PurgePosition
 from segments.cache_groups import TREE, segment_group, tenant_group
 
@@ -49,11 +50,12 @@ def purge_waiting_since() -> datetime | None:
     """Return since when a change waits to be purged; None when none does, or no cache is configured."""
     if not settings.CACHE_PURGE_URL:
         return None
+    elsewhere = transactions_elsewhere()
     statement = sql(
         "SELECT least(min({unread}), (SELECT now() WHERE EXISTS (SELECT FROM tenancy_tenant AS tenant"
         " WHERE tenant.id NOT IN (SELECT tenant_id FROM events_purgeposition))))"
         " FROM events_purgeposition AS position",
-        unread=FIRST_UNREAD,
+        unread=first_unread(elsewhere),
     )
     [[since]] = fetch_rows(statement)
     return since
@@ -62,7 +64,8 @@ def purge_waiting_since() -> datetime | None:
 def send_purges(at: datetime) -> bool:
     """Send what changed since the last time, tenant by tenant. Raises PurgeFailed; the rest waits then."""
     begin_positions(at)
-    for purge in waiting_purges():
+    elsewhere = transactions_elsewhere()
+    for purge in waiting_purges(elsewhere):
         for start in range(0, len(purge.groups), GROUPS_OF_REQUEST):
             send(purge.tenant, purge.groups[start : start + GROUPS_OF_REQUEST])
         PurgePosition.objects.filter(pk=purge.tenant_id).update(
@@ -84,18 +87,18 @@ def begin_positions(at: datetime) -> None:
     )
 
 
-def waiting_purges() -> list[Purge]:
+def waiting_purges(elsewhere: Sql) -> list[Purge]:
     """Return what has changed, for each tenant with anything to read."""
     waiting = sql(
         "SELECT tenant.id, tenant.name FROM events_purgeposition AS position"
         " JOIN tenancy_tenant AS tenant ON tenant.id = position.tenant_id WHERE {unread} IS NOT NULL"
         " ORDER BY tenant.id",
-        unread=FIRST_UNREAD,
+        unread=first_unread(elsewhere),
     )
-    return [purge_of(tenant_id, name) for tenant_id, name in fetch_rows(waiting)]
+    return [purge_of(tenant_id, name, elsewhere) for tenant_id, name in fetch_rows(waiting)]
 
 
-def purge_of(tenant_id: int, name: str) -> Purge:
+def purge_of(tenant_id: int, name: str, elsewhere: Sql) -> Purge:
     """Return the groups that a tenant's unread changes touch; of very many the tenant as a whole."""
     [[upto, count, is_whole, is_tree, segments]] = fetch_rows(
         sql(
@@ -113,7 +116,7 @@ def purge_of(tenant_id: int, name: str) -> Purge:
             " UNION SELECT segment.external_id FROM product JOIN segments_itemassignment AS item"
             " ON item.tenant_id = {tenant} AND item.product_id = product.key"
             " JOIN segments_segment AS segment ON segment.id = item.segment_id)"
-            " SELECT oldest_running_here()::text::bigint - 1,"
+            " SELECT ({oldest})::text::bigint - 1,"
             " (SELECT count(*) FROM change),"
             " EXISTS (SELECT FROM change WHERE change.object = ANY({of_tenants})),"
             " EXISTS (SELECT FROM change WHERE change.object = ANY({of_trees}))"
@@ -121,7 +124,8 @@ def purge_of(tenant_id: int, name: str) -> Purge:
             " ON assignment.tenant_id = {tenant} AND assignment.product_id = product.key),"
             " ARRAY(SELECT segment.id FROM segment WHERE segment.id IS NOT NULL ORDER BY 1 LIMIT {most})",
             tenant=param(tenant_id, "bigint"),
-            unread=UNREAD,
+            unread=unread(elsewhere),
+            oldest=oldest_running(elsewhere),
             watched=param(list(WATCHED), "text[]"),
             shown=param(list(SHOWN_OF_PRODUCT), "text[]"),
             of_segments=param(list(SEGMENT_OBJECTS), "text[]"),

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
+from events.feed.running import oldest_running, transactions_elsewhere
 from events.feed.sources import compose, made_types, objects_of
 from events.feed.windows import BOUNDARIES, boundaries, boundaries_due, late_boundaries
 from events.models import FeedPosition
@@ -27,17 +28,6 @@ QUICK_GROWTH = 25_000  # events within RECENTLY; no reader keeps up with that
 Targets = Mapping[str, tuple[int, ...]]
 """The types of events that are wanted, each with the keys of the targets that get it."""
 
-UNREAD = Sql(
-    "(change.tx, change.id) > (position.tx::text::xid8, position.journal_id)"
-    " AND change.tx < (SELECT oldest_running_here())"  # looked up once, as the index is searched by it
-    # what was committed before the feed began is not in it
-    " AND NOT pg_visible_in_snapshot(change.tx, position.began_in::pg_snapshot)"
-)
-FIRST_UNREAD = sql(
-    "(SELECT change.at FROM journal_change AS change WHERE change.tenant_id = position.tenant_id AND {unread}"
-    " ORDER BY change.tx, change.id LIMIT 1)",
-    unread=UNREAD,
-)
 IDLE = (
     "NOT EXISTS (SELECT FROM events_subscription AS one"
     " WHERE one.tenant_id = position.tenant_id AND one.state = 'SUBSCRIBED')"
@@ -46,6 +36,29 @@ WITHOUT_FEED = (
     "events_subscription AS one WHERE one.state = 'SUBSCRIBED' AND NOT EXISTS"
     " (SELECT FROM events_feedposition AS position WHERE position.tenant_id = one.tenant_id)"
 )
+
+
+def unread(elsewhere: Sql) -> Sql:
+    """The condition that a change is behind the position, and that nothing can come before it any more.
+
+    `elsewhere` are the transactions that run in other databases.
+    """
+    return sql(
+        "(change.tx, change.id) > (position.tx::text::xid8, position.journal_id)"
+        " AND change.tx < (SELECT {oldest})"  # looked up once, as the index is searched by it
+        # what was committed before the feed began is not in it
+        " AND NOT pg_visible_in_snapshot(change.tx, position.began_in::pg_snapshot)",
+        oldest=oldest_running(elsewhere),
+    )
+
+
+def first_unread(elsewhere: Sql) -> Sql:
+    """When the first change that is to be read was made; NULL when there is none."""
+    return sql(
+        "(SELECT change.at FROM journal_change AS change WHERE change.tenant_id = position.tenant_id"
+        " AND {unread} ORDER BY change.tx, change.id LIMIT 1)",
+        unread=unread(elsewhere),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +109,21 @@ def keep_positions(at: datetime) -> None:
 
 def waiting_since(at: datetime) -> datetime | None:
     """Return since when a feed has something to do, None when all is done: in one look-up for each tenant."""
+    elsewhere = transactions_elsewhere()
     statement = sql(
         "SELECT least(min(waiting.since), (SELECT min(one.modified_at) FROM {without_feed}),"
         " min(position.began_at) FILTER (WHERE {idle})) FROM events_feedposition AS position"
         " CROSS JOIN LATERAL (SELECT least({unread}, {boundary}) AS since) AS waiting",
         without_feed=Sql(WITHOUT_FEED),
         idle=Sql(IDLE),
-        unread=FIRST_UNREAD,
+        unread=first_unread(elsewhere),
         boundary=boundaries_due("position", param(at, "timestamptz")),
     )
     [[since]] = fetch_rows(statement)
     return since
 
 
-def waiting_tenants(at: datetime) -> tuple[list[int], list[int]]:
+def waiting_tenants(elsewhere: Sql, at: datetime) -> tuple[list[int], list[int]]:
     """Return the tenants with boundaries that passed, and those with changes to read; longest waits first."""
     statement = sql(
         "SELECT position.tenant_id, waiting.boundary IS NOT NULL, waiting.unread IS NOT NULL"
@@ -117,7 +131,7 @@ def waiting_tenants(at: datetime) -> tuple[list[int], list[int]]:
         " CROSS JOIN LATERAL (SELECT {unread} AS unread, {boundary} AS boundary) AS waiting"
         " WHERE coalesce(waiting.unread, waiting.boundary) IS NOT NULL"
         " ORDER BY least(waiting.unread, waiting.boundary)",
-        unread=FIRST_UNREAD,
+        unread=first_unread(elsewhere),
         boundary=boundaries_due("position", param(at, "timestamptz")),
     )
     rows = fetch_rows(statement)
@@ -132,10 +146,11 @@ def read_feeds(at: datetime) -> bool:
     the processor to whoever writes them, since it would not catch up before they end.
     """
     keep_positions(at)
-    passed, unread = waiting_tenants(at)
+    elsewhere = transactions_elsewhere()
+    passed, waiting = waiting_tenants(elsewhere, at)
     for tenant_id in passed:
         pass_boundaries(tenant_id, at=at)
-    behind = [tenant_id for tenant_id in unread if read_changes(tenant_id, at=at)]
+    behind = [tenant_id for tenant_id in waiting if read_changes(tenant_id, elsewhere, at=at)]
     return any(not grows_quickly(tenant_id, at=at) for tenant_id in behind)
 
 
@@ -171,7 +186,7 @@ def pass_boundaries(tenant_id: int, *, at: datetime) -> None:
 
 
 @transaction.atomic
-def read_changes(tenant_id: int, *, at: datetime) -> bool:
+def read_changes(tenant_id: int, elsewhere: Sql, *, at: datetime) -> bool:
     """Write the events of the next changes of a tenant; return whether there are more.
 
     Does nothing while another worker reads for the tenant.
@@ -180,11 +195,11 @@ def read_changes(tenant_id: int, *, at: datetime) -> bool:
     if position is None:
         return False
     targets = wanted(tenant_id)
-    batch = next_batch(tenant_id, objects_of(targets))
+    batch = next_batch(tenant_id, elsewhere, objects_of(targets))
     if batch is None:
         return False
     if batch.objects:
-        write_events(tenant_id, batch, targets, at=at)
+        write_events(tenant_id, elsewhere, batch, targets, at=at)
     if batch.segments and position.windows_until and not BOUNDARIES.keys().isdisjoint(targets):
         late = late_boundaries(
             tenant_id,
@@ -211,7 +226,7 @@ def hold_position(tenant_id: int) -> FeedPosition | None:
     return FeedPosition.objects.select_for_update(skip_locked=True).filter(pk=tenant_id).first()
 
 
-def next_batch(tenant_id: int, objects: Sequence[str]) -> Batch | None:
+def next_batch(tenant_id: int, elsewhere: Sql, objects: Sequence[str]) -> Batch | None:
     """Return the next changes, as many as come to MOST_EVENTS events, and at least one."""
     rows = fetch_rows(
         sql(
@@ -221,7 +236,7 @@ def next_batch(tenant_id: int, objects: Sequence[str]) -> Batch | None:
             " WHERE position.tenant_id = {tenant} AND {unread} ORDER BY change.tx, change.id LIMIT {most}",
             objects=param(list(objects), "text[]"),
             tenant=param(tenant_id),
-            unread=UNREAD,
+            unread=unread(elsewhere),
             most=param(MOST_CHANGES),
         )
     )
@@ -244,7 +259,7 @@ def next_batch(tenant_id: int, objects: Sequence[str]) -> Batch | None:
     )
 
 
-def write_events(tenant_id: int, batch: Batch, targets: Targets, *, at: datetime) -> None:
+def write_events(tenant_id: int, elsewhere: Sql, batch: Batch, targets: Targets, *, at: datetime) -> None:
     """Write the events of a batch in the order of commits, and queue them for their targets.
 
     `targets` are the wanted types of events, each with the keys of the targets that get it.
@@ -256,7 +271,7 @@ def write_events(tenant_id: int, batch: Batch, targets: Targets, *, at: datetime
         " WHERE position.tenant_id = {tenant} AND {unread} AND change.object = ANY({objects})"
         " AND (change.tx, change.id) <= ({tx}::xid8, {id})",
         tenant=param(tenant_id),
-        unread=UNREAD,
+        unread=unread(elsewhere),
         objects=param(list(batch.objects), "text[]"),
         tx=param(batch.tx, "text"),
         id=param(batch.journal_id),

@@ -19,7 +19,8 @@ class Migration(migrations.Migration):
     """Snapshots name the transactions of all databases of a server; only those of this one matter to readers.
 
     A transaction that no session is known for (prepared, or hidden from this role) counts as one of this
-    database.
+    database. Kept for processes of former versions: `events/feed/running.py` reads the list of sessions before
+    the snapshot instead of after it.
     """
 
     dependencies = [("events", "0004_lanes_of_targets")]

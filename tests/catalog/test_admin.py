@@ -15,6 +15,7 @@ from accounts.models import Site
 from catalog.admin import categories as category_admin
 from catalog.admin.category_deletion import CategoryDeletion
 from catalog.models import SEARCHED_FIELDS, Category, CategoryAssignment, Product
+from catalog.operations import categories as category_operations
 from catalog.tree_checks import tree_problems
 from core.journal.models import Change
 from core.json_types import JsonObject
@@ -456,6 +457,17 @@ def test_too_many_selected_categories_are_refused(
     body = {"action": "delete_selected", "_selected_action": [key("bikes"), key("kids")]}
     answer = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
     assert messages_of(answer) == ["Select at most 1 categories at a time."]
+
+
+def test_more_categories_than_are_published_at_once_are_refused(
+    staff_browser: Client, shop: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(category_operations, "MOST_CATEGORIES", 1)
+    body = {"action": "unpublish", "_selected_action": [key("bikes"), key("parts")], "_confirmed": "1"}
+    answer = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
+    [message] = messages_of(answer)
+    assert "categories are published or unpublished at once" in message
+    assert Category.objects.filter(tenant=shop, is_published=True).count() == 5
 
 
 def test_selected_categories_are_published_and_unpublished(staff_browser: Client, shop: Tenant) -> None:

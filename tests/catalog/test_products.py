@@ -6,7 +6,7 @@ from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
 from catalog.bodies import ProductBody
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import CategoryAssignment, Product
-from catalog.operations import products
+from catalog.operations import product_sets, products
 from catalog.operations.categories import ANY_PUBLICATION, Publication
 from catalog.operations.products import (
     create_product,
@@ -222,6 +222,17 @@ def test_unknown_product_counts_as_deleted(tenant, other_tenant):
     ProductFactory(tenant=other_tenant, external_id="P1")
     delete_product(tenant_id=tenant.id, product_id="P1")
     assert Product.objects.filter(tenant=other_tenant).count() == 1
+
+
+def test_publishing_many_products_goes_part_by_part(tenant, monkeypatch):
+    monkeypatch.setattr(product_sets, "MOST_AT_ONCE", 2)
+    for number in range(5):
+        ProductFactory(tenant=tenant, is_published=number == 0, version=1)
+    hidden = Product.objects.filter(is_published=False)
+    assert product_sets.publish_products(products=hidden, is_published=True, at=AT) == 4
+    assert set(Product.objects.values_list("is_published", flat=True)) == {True}
+    assert sorted(Product.objects.values_list("version", flat=True)) == [1, 2, 2, 2, 2]
+    assert product_sets.publish_products(products=Product.objects.all(), is_published=True, at=AT) == 0
 
 
 def outcomes_of(tenant, bodies, *, may_exist=True, publication=ANY_PUBLICATION):

@@ -469,6 +469,20 @@ def test_all_rows_across_pages_are_deleted_without_naming_them(staff_browser: Cl
     assert not Product.objects.exists()
 
 
+def test_more_rows_than_are_deleted_at_once_are_refused(
+    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What refers to them would stay locked for too long."""
+    monkeypatch.setattr("core.admin.actions.MOST_DELETED", 2)
+    products = ProductFactory.create_batch(3, tenant=site.tenant)
+    page = reverse("admin:catalog_product_changelist")
+    selection = {"action": "delete_selected", "_selected_action": [product.pk for product in products]}
+    for body in (selection, {**selection, "post": "yes"}):
+        response = staff_browser.post(page, body, follow=True)
+        assert [str(message) for message in response.context["messages"]] == ["Select at most 2 at a time."]
+    assert Product.objects.count() == 3
+
+
 def test_the_log_of_the_admin_has_only_what_the_journal_does_not_record(
     staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from core.journal.undo.members import undo_members
 from core.journal.undo.rules import objects_taken_back, refuse_impossible, rule_of
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
+from core.sql.lock_limits import LONGEST_LOCK, LockLimit
 
 LARGEST_AT_ONCE = 20_000  # rows; what is larger is taken back slice by slice
 DOCUMENTS_AT_ONCE = 500
@@ -70,8 +71,10 @@ def steps_of(change: ChangeRow) -> tuple[list[Sequence[ChangeRow]], list[ChangeR
     if isinstance(recorded_as(change.object), RecordedAssignments):
         return [], statement_of(change)
     companions = rule_of(change.object).companions(change)
-    same = [change, *(one for one in companions if one.kind == change.kind and one.kind == "deleted")]
-    others = [one for one in companions if one not in same]
+    same: list[ChangeRow] = [change]
+    others: list[ChangeRow] = []
+    for one in companions:
+        (same if one.kind == change.kind == "deleted" else others).append(one)
     followers = followers_of(same)
     members, _ = divided(follower for main in same for follower in followers[main.id])
     members += [member for main in same for member in rule_of(change.object).members(main)]
@@ -137,14 +140,32 @@ def plan_undo(change_id: int, *, tenant_id: int | None, at: datetime) -> UndoPla
     return UndoPlan(change, documents, list(slices_of(members)))
 
 
-def undo_change(plan: UndoPlan, *, at: datetime, dry_run: bool = False) -> Undone:
-    """Take the change back in one transaction and return what came of it; a dry run writes nothing."""
+def undo_change(plan: UndoPlan, *, at: datetime) -> Undone:
+    """Take the change back in one transaction and return what came of it."""
     undone = Undone()
     with with_source("undo", str(plan.change.id)), transaction.atomic():
         for number in range(plan.steps):
             plan.run_step(number, at, undone)
-        if dry_run:
-            transaction.set_rollback(True)
+    return undone
+
+
+def try_undo(plan: UndoPlan, *, at: datetime) -> Undone:
+    """Return what would come of taking the change back; writes nothing.
+
+    All steps are one transaction then, as each depends on those before. Raises LockedForTooLong when it holds
+    what others write for longer than they wait.
+    """
+    limit = LockLimit(
+        LONGEST_LOCK,
+        f"A dry run of this undo is one transaction, which would hold what others write for more than"
+        f" {LONGEST_LOCK} seconds. Nothing was changed. Without --dry-run it is divided, and can be taken"
+        " back itself.",
+    )
+    with transaction.atomic():
+        with limit.kept():
+            limit.begin()
+            undone = undo_change(plan, at=at)
+        transaction.set_rollback(True)
     return undone
 
 

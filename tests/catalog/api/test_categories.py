@@ -436,6 +436,23 @@ def test_categories_with_more_products_than_are_deleted_at_once_stay(
     assert api.delete(f"{URL}/child-0").status_code == 204
 
 
+def test_more_categories_than_are_deleted_at_once_stay(
+    api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All writers of categories would wait meanwhile."""
+    root = CategoryFactory(tenant=tenant, external_id="root")
+    for number in range(2):
+        CategoryFactory(parent=root, external_id=f"child-{number}")
+    monkeypatch.setattr(tree, "MOST_CATEGORIES", 2)
+    refused = api.delete(f"{URL}/root", withSubcategories="true")
+    assert refused.status_code == 400
+    assert "categories would be deleted, with all that are below" in str(refused.json()["details"])
+    assert Category.objects.count() == 3
+    monkeypatch.setattr(tree, "MOST_CATEGORIES", 3)
+    assert api.delete(f"{URL}/root", withSubcategories="true").status_code == 204
+    assert Category.objects.count() == 0
+
+
 def test_unpublished_categories_show_only_on_request_with_the_scope(
     service_api: Callable[..., Api], public_api: Api, tenant: Tenant
 ) -> None:

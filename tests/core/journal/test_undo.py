@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Customer
+from catalog import tree
 from catalog.models import Category, CategoryAssignment
 from catalog.tree import LockedTree
 from catalog.tree_checks import tree_problems
@@ -286,7 +287,21 @@ def test_a_category_whose_code_is_taken_keeps_no_other_from_coming_back(api, ten
     undone = undo(Change.objects.get(object="category", kind="deleted", external_id="top"))
     assert [(one["object"]["id"], one["reason"]) for one in undone.left_alone] == [("c3", TAKEN)]
     assert Category.objects.filter(parent=top.pk).count() == 4
-    assert len(placed) == 2  # that of `top`, and of all below: nothing is placed for each part that is tried
+    assert len(placed) == 1  # for all levels together, and whatever was tried in parts
+    assert tree_problems(tenant.pk) == []
+
+
+def test_a_category_that_would_be_too_deep_stays_away(api, tenant, monkeypatch):
+    top = CategoryFactory(tenant=tenant, external_id="top")
+    for name in ("a", "b"):
+        CategoryFactory(parent=top, external_id=name)
+    CategoryFactory(parent=Category.objects.get(external_id="a"), external_id="below-a")
+    api.delete("/category/acme/categories/top?withSubcategories=true")
+    monkeypatch.setattr(tree, "MOST_LEVELS", 2)
+    undone = undo(Change.objects.get(object="category", kind="deleted", external_id="top"))
+    assert [one["object"]["id"] for one in undone.left_alone] == ["below-a"]
+    assert "at most 2 levels" in reasons(undone)[0]
+    assert set(Category.objects.values_list("external_id", "level")) == {("top", 1), ("a", 2), ("b", 2)}
     assert tree_problems(tenant.pk) == []
 
 
@@ -321,6 +336,16 @@ def test_the_command_says_what_it_took_back(api, tenant, gold):
     assert members(gold) == []
     with pytest.raises(CommandError, match="There is no change 999999999"):
         call_command("undo_change", "999999999")
+
+
+def test_a_dry_run_holds_locks_no_longer_than_a_write_waits(api, tenant, gold, monkeypatch):
+    CustomerFactory(tenant=tenant, external_id="C1")
+    api.put(f"{SEGMENTS}/gold/customers/C1", {})
+    change = last("segment-customer", "created")
+    monkeypatch.setattr(plans, "LONGEST_LOCK", 0.0)
+    with pytest.raises(CommandError, match="Without --dry-run it is divided"):
+        call_command("undo_change", str(change.id), "--dry-run", stdout=StringIO())
+    assert members(gold) == ["C1"]
 
 
 def test_the_command_goes_on_where_it_was_interrupted(api, tenant, gold, monkeypatch):

@@ -44,11 +44,7 @@ def is_all_read(positions: type[FeedPosition] | type[PurgePosition]) -> bool:
 
 
 def drain() -> None:
-    """Read all that is committed, whatever runs meanwhile: an autovacuum, or tests in other databases.
-
-    A transaction of another database that ends while `oldest_running_here` looks counts as one of this, so a
-    single look may see less than the one before.
-    """
+    """Read all that is committed, though an autovacuum of this database may hold some of it up."""
     wait_until(lambda: read_all() or is_all_read(FeedPosition))
 
 

@@ -10,7 +10,7 @@ from core.background.models import Job
 from core.errors import DomainError
 from core.journal.undo.changes import Undone
 from core.journal.undo.jobs import undo_in_slices
-from core.journal.undo.plans import UndoPlan, plan_undo, undo_change
+from core.journal.undo.plans import UndoPlan, plan_undo, try_undo, undo_change
 from core.unavailability import failure_in_words
 
 SHOWN = 100
@@ -38,8 +38,10 @@ class Command(BaseCommand):
         at = timezone.now()
         try:
             plan = plan_undo(change, tenant_id=None, at=at)
-            if dry_run or plan.steps == 1:
-                undone = undo_change(plan, at=at, dry_run=dry_run)
+            if dry_run:
+                undone = try_undo(plan, at=at)
+            elif plan.steps == 1:
+                undone = undo_change(plan, at=at)
             else:
                 undone = undo_in_slices(plan, at=at, report=self._report)
         except DomainError as error:
