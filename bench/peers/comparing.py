@@ -69,23 +69,22 @@ def compare(*, seconds: int, rounds: int, only: Sequence[str], rebuild: bool) ->
     failures = {}
     with ExitStack() as stack:
         server = stack.enter_context(Server(settings.VAR_DIR))
+        take_back(peers)
         for peer in peers:
             tell(f"{peer.name}: start ...")
-            peer.restore()
             stack.enter_context(peer.serving())
+        asked = {peer.name: peer.operations() for peer in peers}
         for number, case in enumerate(cases, 1):
             tell(f"{number}/{len(cases)} {case.name} ...")
             try:
                 sides = {OURS: our_side(case, port=server.port)}
                 for peer in peers:
-                    asked = peer.operations()[case.name.removesuffix(FIRST_READ)]
-                    sides[peer.name] = side_of(peer, asked)
+                    sides[peer.name] = side_of(peer, asked[peer.name][case.name.removesuffix(FIRST_READ)])
                 rows[case.name] = measure_in_turns(sides, seconds=seconds, rounds=rounds)
+                tell(row(case.name, rows[case.name]))
             except UnexpectedAnswer as problem:
                 failures[case.name] = str(problem)
-        restore()
-        for peer in peers:
-            peer.restore()
+            take_back(peers)  # what comes next is to meet the data set
     machine = describe_machine()
     print("\n".join(table(rows, [peer.name for peer in peers])))
     print(
@@ -95,6 +94,13 @@ def compare(*, seconds: int, rounds: int, only: Sequence[str], rebuild: bool) ->
     for name, reason in failures.items():
         print(f"NOT MEASURED {name}: {reason}")
     return 1 if failures else 0
+
+
+def take_back(peers: Sequence[Peer]) -> None:
+    """Delete what was written since all data sets were made."""
+    restore()
+    for peer in peers:
+        peer.restore()
 
 
 def our_side(case: Case, *, port: int) -> Side:
@@ -148,9 +154,13 @@ def table(rows: Mapping[str, Mapping[str, Sequence[float]]], peers: Sequence[str
     """Yield the lines of the table: medians, and the median of how many times the better peer of a round."""
     yield "| operation | ours a second | " + " | ".join(peers) + " | times the better |"
     yield "|---" * (len(peers) + 3) + "|"
-    for name, speeds in rows.items():
-        measured = [figure(median(speeds[side])) for side in (OURS, *peers)]
-        yield f"| {name} | " + " | ".join(measured) + f" | {figure(times(speeds))} |"
+    yield from (row(name, speeds) for name, speeds in rows.items())
+
+
+def row(name: str, speeds: Mapping[str, Sequence[float]]) -> str:
+    """Return a line of the table; the speeds are ours first, then those of the peers."""
+    cells = [name, *(figure(median(values)) for values in speeds.values()), figure(times(speeds))]
+    return f"| {' | '.join(cells)} |"
 
 
 def times(speeds: Mapping[str, Sequence[float]]) -> float:

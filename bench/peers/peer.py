@@ -110,7 +110,7 @@ class Peer(ABC):
         wanted = {**self.scale.parameters, self.package: self.version}
         if not rebuild and self.is_filled(wanted):
             return
-        with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+        with connection._nodb_cursor() as cursor:
             name = Identifier(self.database)
             cursor.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
             cursor.execute(SQL("CREATE DATABASE {}").format(name))
@@ -124,7 +124,7 @@ class Peer(ABC):
             target.execute("VACUUM ANALYZE")
 
     def is_filled(self, wanted: JsonObject) -> bool:
-        with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+        with connection._nodb_cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database])
             if not cursor.fetchall():
                 return False

@@ -25,7 +25,7 @@ SECRET = "signs-tokens-of-a-made-up-shop-alone"
 KEY = "pk_of_a_made_up_shop"
 CHANNEL, REGION = "'channel'", "'region'"
 SCRIPT = "node_modules/@medusajs/cli/cli.js"
-EMPTY_SEGMENTS = f"customer_group_id >= 's{FIRST_EMPTY_SEGMENT}'"
+IN_EMPTY_SEGMENTS = f"customer_group_id >= 's{FIRST_EMPTY_SEGMENT}'"
 
 
 class Medusa(Peer):
@@ -33,7 +33,7 @@ class Medusa(Peer):
     package = "@medusajs/medusa"
     prepare_command = ("node", SCRIPT, "db:migrate", "--execute-all-links")
     restoring = (
-        f"DELETE FROM customer_group_customer WHERE {EMPTY_SEGMENTS}",
+        f"DELETE FROM customer_group_customer WHERE {IN_EMPTY_SEGMENTS}",
         "DELETE FROM cart_promotion",
         "DELETE FROM cart_line_item_adjustment",
         "VACUUM customer_group_customer, cart_promotion, cart_line_item_adjustment",
@@ -281,7 +281,7 @@ class Medusa(Peer):
                     for segment, keys in batches_of(self.scale.customers, BATCHES)
                 ],
                 ("customer_group", "id"),
-                written=f"SELECT count(*) FROM customer_group_customer WHERE {EMPTY_SEGMENTS}",
+                written=f"SELECT count(*) FROM customer_group_customer WHERE {IN_EMPTY_SEGMENTS}",
                 each=BATCH,
             ),
             "validate a coupon": apply,
