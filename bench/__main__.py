@@ -32,6 +32,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=int, default=0, metavar="N", help="then send N more requests and show the memory"
     )
+    parser.add_argument(
+        "--peers", action="store_true", help="instead compare with Medusa and Vendure, see bench/peers"
+    )
     return parser.parse_args()
 
 
@@ -55,8 +58,17 @@ def measure_costs() -> int:
     return max(subprocess.run([sys.executable, "-m", name], check=False).returncode for name in names)
 
 
+def compare_with_peers(options: argparse.Namespace) -> int:
+    """Compare with Medusa and Vendure on the small data set, in a process of its own."""
+    words = [sys.executable, "-m", "bench.peers", "--seconds", str(options.seconds)]
+    words += [word for text in options.only or () for word in ("--only", text)]
+    return subprocess.run([*words, *(["--rebuild"] if options.rebuild else [])], check=False).returncode
+
+
 if __name__ == "__main__":
     options = arguments()
+    if options.peers:
+        sys.exit(compare_with_peers(options))
     if options.only and all(text.lower() in IMPORTS for text in options.only):
         sys.exit(measure_imports(save=options.save))
     os.environ["BENCH_SCALE"] = options.scale

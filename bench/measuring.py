@@ -122,8 +122,6 @@ def measure(prepared: Prepared, *, port: int, seconds: float) -> JsonObject:
         "limit_per_second": round(median(load.per_second for load in limits) * case.rows, 1),
         "ratio": round(median(subject.per_second / limit.per_second for subject, limit in pairs), 3),
         "target": case.target,
-        "alternative": case.alternative,
-        "aim": case.aim,
         "requests": sum(load.requests for load in subjects),
     }
 

@@ -1,6 +1,6 @@
 """The requests that are measured: what shoppers and the shop's backend ask of the data set."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, cycle, islice
 
@@ -74,6 +74,14 @@ def last_pages(firsts: Iterable[Request]) -> list[Request]:
             page = following
         found.append(page)
     return found
+
+
+def batches_of(count: int, batches: int) -> Iterator[tuple[int, range]]:
+    """Yield so many times an empty segment and 200 of the keys up to `count`, no pair of both twice."""
+    blocks = count // BATCH
+    for batch in range(batches):
+        first = 1 + batch % blocks * BATCH
+        yield FIRST_EMPTY_SEGMENT + batch // blocks % EMPTY_SEGMENTS, range(first, first + BATCH)
 
 
 @dataclass
@@ -153,15 +161,16 @@ class ShopRequests:
 
     def shelf(self) -> list[Request]:
         """Products of categories that hold a hundred each; a category for each shopper."""
-        spacing = spacing_of_shelves(self.scale.categories, self.scale.shelves)
         return [
-            Request(
-                "GET",
-                f"{SHOP_CATEGORIES}/categories/k{spacing * (1 + place % self.scale.shelves):06d}/assignments",
-                self.shopper(key),
-            )
-            for place, key in enumerate(self.shoppers)
+            Request("GET", f"{SHOP_CATEGORIES}/categories/k{shelf:06d}/assignments", self.shopper(key))
+            for key, shelf in zip(self.shoppers, self.shelves, strict=True)
         ]
+
+    @property
+    def shelves(self) -> list[int]:
+        """The key of a category with a hundred products for each shopper."""
+        spacing = spacing_of_shelves(self.scale.categories, self.scale.shelves)
+        return [spacing * (1 + place % self.scale.shelves) for place in range(len(self.shoppers))]
 
     def whole_tree(self) -> list[Request]:
         return self.by_backend(f"{SHOP_CATEGORIES}/category-trees")
@@ -209,17 +218,14 @@ class ShopRequests:
     def bulk(self, path: str, member: str, prefix: str, count: int, batches: int) -> list[Request]:
         """Write 200 rows a request into segments that are empty in the data set, no row twice."""
         headers = (*self.backend(), *JSON)
-        blocks = count // BATCH
         return [
             Request(
                 "PUT",
-                f"{SHOP_SEGMENTS}/s{FIRST_EMPTY_SEGMENT + batch // blocks % EMPTY_SEGMENTS}/{path}",
+                f"{SHOP_SEGMENTS}/s{segment}/{path}",
                 headers,
-                orjson.dumps(
-                    [{member: f"{prefix}{1 + batch % blocks * BATCH + n:09d}"} for n in range(BATCH)]
-                ),
+                orjson.dumps([{member: f"{prefix}{key:09d}"} for key in keys]),
             )
-            for batch in range(batches)
+            for segment, keys in batches_of(count, batches)
         ]
 
     def customers(self, batches: int) -> Callable[[], list[Request]]:

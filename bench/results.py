@@ -42,7 +42,7 @@ def save_results(scale: str, measured: Mapping[str, Any], *, is_partial: bool = 
 
 def table(operations: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield the lines of the table: speed, latency, statements, and how near the limit it is."""
-    head = ("operation", "a second", "", "p50 ms", "p99 ms", "SQL", "limit", "ratio", "wanted", "others", "")
+    head = ("operation", "a second", "", "p50 ms", "p99 ms", "SQL", "limit", "ratio", "wanted", "")
     yield line(head)
     for name, row in operations.items():
         yield line(
@@ -56,15 +56,14 @@ def table(operations: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
                 f"{row['limit_per_second']:,.0f}",
                 f"{row['ratio']:.2f}",
                 f"{row['target']:.2f}",
-                f"{row['per_second'] / row['alternative']:.0f} x" if row["alternative"] else "",
                 "" if row["ratio"] >= row["target"] else "below",
             )
         )
 
 
 def line(cells: Sequence[str]) -> str:
-    name, speed, unit, *others = cells
-    return f"{name:<36}{speed:>9} {unit:<9}" + "".join(f"{cell:>8}" for cell in others)
+    name, speed, unit, *figures = cells
+    return f"{name:<36}{speed:>9} {unit:<9}" + "".join(f"{cell:>8}" for cell in figures)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
