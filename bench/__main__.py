@@ -35,7 +35,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peers", action="store_true", help="instead compare with Medusa and Vendure, see bench/peers"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.peers and (
+        options.drop or options.list or options.save or options.soak or options.scale != "small"
+    ):
+        parser.error("--peers goes with --only, --seconds and --rebuild only.")
+    return options
 
 
 IMPORTS = "import of a million memberships"

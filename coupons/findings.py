@@ -79,6 +79,11 @@ def never_overlapping(tenant_id: int, at: datetime) -> Sql:
     )
 
 
+def right_to_change(coupon_id: str) -> str:
+    """Return the right to change the coupon, or the campaign, of this id."""
+    return "coupons.change_couponcampaign" if coupon_id.startswith(CAMPAIGN) else "coupons.change_coupon"
+
+
 def align_end(tenant_id: int, coupon_id: str, at: datetime) -> None:
     """Give the coupon or campaign the end of the last of its segments, if it is valid longer."""
     rows = fetch_rows(
@@ -124,7 +129,7 @@ register_findings(
         ),
         outliving,
         COUPON_READ,
-        Remedy(gettext_noop("Align the ends"), "coupons.change_coupon", align_end),
+        Remedy(gettext_noop("Align the ends"), right_to_change, align_end),
     ),
     Finding(
         "coupon_window_never_overlaps",

@@ -2,11 +2,11 @@
 
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 
 from core.journal.declarations import RecordedDocument, leave_out, record
 from core.journal.models import Change
+from core.timestamps import local_moment
 from events.models import SendingByHand, Subscription, Target, WebhookConfig
 
 
@@ -28,7 +28,7 @@ def sending_in_words(change: Change) -> str:
     )
     return text % {
         "count": sent.get("count", 0),
-        "since": date_format(localtime(since), "DATETIME_FORMAT"),
+        "since": date_format(local_moment(since), "DATETIME_FORMAT"),
     }
 
 

@@ -59,13 +59,13 @@ Query = Callable[[int, datetime], Sql]
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What ends a finding of one object at once, for users with the right.
+    """What ends a finding of one object at once, for users with the right, which depends on the object's id.
 
     `apply` takes the tenant's key, the object's id and the instant, and raises DomainError where it cannot.
     """
 
     label: str
-    right: str
+    right_for: Callable[[str], str]
     apply: Callable[[int, str, datetime], None]
 
 
@@ -345,7 +345,7 @@ register_findings(
             "The segment is active, but its validity is over: deactivate it, or give it a later end."
         ),
         active_but_over,
-        remedy=Remedy(gettext_noop("Deactivate"), "segments.change_segment", deactivate),
+        remedy=Remedy(gettext_noop("Deactivate"), lambda segment_id: "segments.change_segment", deactivate),
     ),
     Finding(
         "segment_without_members",

@@ -12,7 +12,7 @@ What is not comparable:
   matter and for no others; Medusa likewise, by `fields`. Both answer texts in one language, this service in
   all. Vendure's list of a category has variants.
 - Groups of customers have no time of validity, states or companies. Both hold only the segments that are in
-  effect. Which groups a customer is in is told to the backend only; here a shopper asks.
+  effect. Only the backend may ask which groups a customer is in; here a shopper asks.
 - Both give the tree as a flat list in one request, for which the limit of Vendure's lists is raised; nested
   categories take Medusa many times as long. Here the answer is nested.
 - Neither validates or redeems a coupon by itself: a code is applied to an open cart with one line, whose sums

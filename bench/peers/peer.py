@@ -57,7 +57,7 @@ class Peer(ABC):
     """
 
     folder: str  # beside this file; it has package.json, package-lock.json and what starts it
-    package: str  # the one whose version is told
+    package: str  # the one whose version is reported
     prepare_command: tuple[str, ...]
     start_command: tuple[str, ...]
     restoring: tuple[str, ...]  # statements that take back what the operations write
@@ -82,7 +82,7 @@ class Peer(ABC):
 
     @abstractmethod
     def environment(self) -> Mapping[str, str]:
-        """Return what tells the software its port and its database."""
+        """Return the settings of the software: its port and its database."""
 
     @abstractmethod
     def fill(self, target: psycopg.Connection) -> None:

@@ -50,6 +50,7 @@ def kept_text(entered: str, stored: object, *, is_long: bool) -> str:
     """Return the stored text where the entered one is what a form makes of it, else the entered one.
 
     Browsers and Django take blanks off both ends, and browsers join the lines in an input of a single line.
+    So blanks around a stored text stay until the text itself is changed.
     """
 
     def as_sent(text: str) -> str:
@@ -132,7 +133,7 @@ class LocalizedField(forms.MultiValueField):
             language: kept_text(entered.get(language, ""), before.get(language), is_long=self.is_long)
             for language in self.languages
         }
-        return {language: text for language, text in texts.items() if text or language in before}
+        return {language: text for language, text in texts.items() if text or before.get(language) == ""}
 
 
 def read_json(text: str) -> object:

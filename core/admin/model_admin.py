@@ -47,7 +47,7 @@ from core.admin.forms import (
     decimal_text,
 )
 from core.admin.keys import key_of, usable_keys
-from core.admin.moments import MomentField, MomentInput
+from core.admin.moments import HasWindow, MomentField, MomentInput, shown_moment
 from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import (
@@ -186,6 +186,14 @@ class TenantAdmin(DatabaseDeletion):
             return self.shown(text_of(getattr(row, field.attname)))
 
         return show
+
+    @admin.display(description=gettext_lazy("Valid from"))
+    def shown_valid_from(self, row: HasWindow) -> str:
+        return self.shown(shown_moment(row.valid_from))
+
+    @admin.display(description=gettext_lazy("Valid to"))
+    def shown_valid_to(self, row: HasWindow) -> str:
+        return self.shown(shown_moment(row.valid_to))
 
     def _shown_as(self, name: str | Names) -> str | Names:
         return f"shown_{name}" if hasattr(self, f"shown_{name}") else name

@@ -35,7 +35,7 @@ _NAMED_FIRST = re.compile(r"([^\W\d]+)\.?\s+(\d{1,2}),?\s+(\d{4})")
 _TIME = re.compile(
     r"(\d{1,2})(?:[:.](\d{2}))?(?:[:.](\d{2}))?(?:[.,](\d{1,6}))?\s*(am|pm|a\.m\.|p\.m\.|uhr)?", re.IGNORECASE
 )
-_OFFSET = re.compile(r"(?P<clock>.*:\d\d.*?)\s*(?P<offset>[+-]\d{2}:?\d{2}(?::\d{2})?)", re.ASCII)
+_OFFSET = re.compile(r"(?P<clock>.*:\d\d.*?)\s+(?P<offset>[+-]\d{2}:?\d{2}(?::\d{2})?)", re.ASCII)
 DAYS = {gettext_noop("yesterday"): -1, gettext_noop("today"): 0, gettext_noop("tomorrow"): 1}
 
 
@@ -95,12 +95,17 @@ def read_time(text: str) -> time:
     Raises ValidationError for what is none.
     """
     refused = ValidationError(_("Enter a time such as 18:00."), code="invalid")
+    if len(text) > LONGEST:
+        raise refused
     if with_offset := _OFFSET.fullmatch(text.strip()):
         try:
             offset = time.fromisoformat(f"00:00{with_offset['offset']}").tzinfo
         except ValueError:
             raise refused from None
-        return read_time(with_offset["clock"]).replace(tzinfo=offset)
+        clock = read_time(with_offset["clock"])
+        if clock.tzinfo is not None:
+            raise refused
+        return clock.replace(tzinfo=offset)
     found = _TIME.fullmatch(text.strip())
     if not found:
         raise refused
@@ -133,7 +138,7 @@ def read_moment(date_text: str, time_text: str, *, zone: tzinfo, is_end: bool) -
         raise ValidationError(_("There is no such day."), code="invalid") from None
     if (
         not time_text.strip()
-    ):  # what is left out is read as before the clocks change, or as after that (PEP 495)
+    ):  # PEP 495: what is left out is read as before the clocks change, or as after that
         return second if is_end else first
     if first > second:  # PEP 495: within what is left out, the first one is the later one
         raise ValidationError(

@@ -84,7 +84,13 @@ def check_if_match(header: str, stored: int | None) -> None:
 
 def check_if_none_match(header: str, stored: int | None) -> None:
     """Raise AlreadyThere when an If-None-Match header names the version of the locked document, or any."""
-    if stored is not None and is_held(version_tag(stored), header):
+    tags = listed_tags(header)
+    if not tags:
+        raise InvalidInput(
+            'If-None-Match must be *, or ETags of the document such as "3" in double quotes.',
+            field="If-None-Match",
+        )
+    if stored is not None and (tags == [ANY] or version_tag(stored) in tags):
         raise AlreadyThere
 
 
@@ -290,7 +296,7 @@ class KeptBodies:
 
         It only says which body is worth looking for before the revision is read, never that it is valid.
         """
-        if len(self.seen_revisions) == MOST_SUBJECTS:
+        if len(self.seen_revisions) >= MOST_SUBJECTS and subjects not in self.seen_revisions:
             self.seen_revisions.clear()
         self.seen_revisions[subjects] = revision
 

@@ -492,6 +492,8 @@ class ContractViewSet(DocumentChecks):
 
         It is called with `along`, which it hands to `page_response`, and before which it reads nothing.
         """
+        if self.query.get("q") or not self.is_first_page:  # what may find nothing would be searched twice
+            return self.revised_response(subjects, page, facts=facts)
         revision = self.revision(subjects)
 
         def read_both() -> tuple[int, HttpResponse]:

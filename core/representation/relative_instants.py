@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Self
 
 _RELATIVE = re.compile(r"(?P<start>now|today)(?:(?P<sign>[+-])(?P<number>[0-9]{1,4})(?P<unit>[hdwmy]))?")
+_MAY_BE = re.compile(r"(?<!\w)(?:now|today)(?!\w)")
 _END_OF_DAY = time(23, 59, 59, 999_999)
 HOURS = {"h": 1, "d": 24, "w": 168}
 DAYS = {"d": 1, "w": 7}
@@ -73,7 +74,7 @@ class RelativeInstant:
 
 def names_relative_instant(text: str) -> bool:
     """Say whether the text might hold a relative instant; a text that does is never said not to."""
-    return "now" in text or "today" in text
+    return _MAY_BE.search(text) is not None
 
 
 def _months_later(day: date, months: int) -> tuple[date, bool]:

@@ -1,4 +1,4 @@
-"""Bounds how long one transaction of a command holds what others write."""
+"""Bounds how long one transaction of an import or of a dry run holds what others write."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ SET_AGAIN = 0.2  # seconds after which the server learns anew how long a stateme
 
 
 class LockedForTooLong(DomainError):
-    """A transaction of a command held what others write for longer than it may; it is rolled back."""
+    """A transaction held what others write for longer than it may; it is rolled back."""
 
     code = "locked_for_too_long"
 

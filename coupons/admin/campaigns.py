@@ -107,7 +107,7 @@ def codes_page(campaign: CouponCampaign, state: str = "") -> str:
 
 @admin.register(CouponCampaign)
 class CouponCampaignAdmin(TenantAdmin):
-    """Campaigns are added, exported once and deactivated here; their terms never change."""
+    """Campaigns are added, exported once and deactivated here; only the end of their terms may change."""
 
     explanation = _(
         "Many single-use codes with the same terms. Select campaigns to deactivate all their codes."

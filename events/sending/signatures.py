@@ -20,7 +20,8 @@ STANDARD_PREFIX = "whsec_"
 def canonical_json(value: object) -> bytes:
     """Return JSON with keys sorted at every level and no blanks.
 
-    Numbers are written as JavaScript does, so that receivers who sort and write it again get the same bytes.
+    Numbers are written as JavaScript does, so that receivers who sort and write it again get the same bytes;
+    but whole numbers keep all their digits, of which JavaScript loses some from 2^53 on.
     """
     return orjson.dumps(_with_plain_numbers(value), option=orjson.OPT_SORT_KEYS)
 

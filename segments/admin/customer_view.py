@@ -21,7 +21,7 @@ from catalog.models import Category, Product
 from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
-from core.admin.moments import shown_moment
+from core.admin.moments import shown_moment, time_text_of, with_offset
 from core.admin.pages import RowLink, register_page, register_row_link
 from core.admin.tenants import staff_of
 from core.errors import DomainError
@@ -255,8 +255,8 @@ def late_counts(request: HttpRequest, form: PreviewForm) -> HttpResponse:
 
 
 def moment_parameters(name: str, moment: datetime) -> dict[str, str]:
-    local = local_moment(moment)
-    return {f"{name}_0": f"{local:%Y-%m-%d}", f"{name}_1": f"{local:%H:%M}"}
+    local = local_moment(moment).replace(second=0, microsecond=0)
+    return {f"{name}_0": f"{local:%Y-%m-%d}", f"{name}_1": time_text_of(with_offset(local))}
 
 
 # Memberships

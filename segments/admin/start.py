@@ -261,7 +261,6 @@ class ShownFinding:
     count: str
     objects: list[Mapping[str, str]]
     more: int
-    remedy: str
     back: str
     page: str
 
@@ -295,7 +294,6 @@ def shown_findings(
     for one in there:
         urls = addresses(shop.pk, one.type, [each.id for each in one.objects])
         remedy = find_remedy(one.name)
-        may_remedy = remedy is not None and user.has_perm(remedy.right)
         rows.append(
             ShownFinding(
                 name=one.name,
@@ -307,11 +305,13 @@ def shown_findings(
                         "id": each.id,
                         "text": name_for_reader(each.name, shop.default_language) or each.id,
                         "url": urls.get(each.id, ""),
+                        "remedy": gettext(remedy.label)
+                        if remedy is not None and user.has_perm(remedy.right_for(each.id))
+                        else "",
                     }
                     for each in one.objects
                 ],
                 more=one.count.value - len(one.objects),
-                remedy=gettext(remedy.label) if remedy is not None and may_remedy else "",
                 back=back,
                 page=f"{reverse('admin:panel', args=['findings'])}?tenant={shop.pk}#{one.name}",
             )
@@ -324,12 +324,12 @@ def remedy_view(request: HttpRequest, name: str) -> HttpResponse:
     remedy, shop = find_remedy(name), shop_of(request)
     if remedy is None or shop is None or request.method != "POST":
         raise Http404
-    user = request.user
-    if not user.has_perm(remedy.right):
+    object_id = request.POST.get("id", "").replace("\0", "")
+    if not request.user.has_perm(remedy.right_for(object_id)):
         raise PermissionDenied
     try:
         with contention_as_refusal(), transaction.atomic():
-            remedy.apply(shop.pk, request.POST.get("id", "").replace("\0", ""), timezone.now())
+            remedy.apply(shop.pk, object_id, timezone.now())
     except DomainError as refused:
         messages.error(request, refusal_text(refused))
     else:

@@ -26,7 +26,7 @@ MOST_COLUMNS: Final = 50
 # Bytes of a row, and of all that is not in rows: openpyxl makes objects of thirty times their size of them.
 LONGEST_ROW: Final = 1_000_000
 BLOCK: Final = 65_536
-ZEROS: Final = re.compile(r"(?:\[\$[^]]*\])?(0+)")
+ZEROS: Final = re.compile(r"(?:\[\$[^]]*\])?(0{1,64})")
 UNREADABLE = _("This is no readable .xlsx file. Save it again as .xlsx or as CSV.")
 
 
@@ -154,8 +154,16 @@ def _text(value: object, cell: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, int | float) and value == value // 1 and not isinstance(value, bool):
-        return _with_zeros(int(value), cell.number_format)
+        return _with_zeros(int(value), _number_format(cell))
     return " ".join(str(value).split())
+
+
+def _number_format(cell: Any) -> str:
+    """Return how the cell shows numbers; empty where it names a style that the file does not have."""
+    try:
+        return str(cell.number_format)
+    except IndexError:
+        return ""
 
 
 def _with_zeros(number: int, number_format: str) -> str:

@@ -62,8 +62,9 @@ class Reader(HTMLParser):
             self.texts.append(found.get("value", ""))
 
     def handle_endtag(self, tag: str) -> None:
-        while self.open and self.open.pop() != tag:
-            pass
+        if tag in self.open:
+            while self.open.pop() != tag:
+                pass
 
     def handle_data(self, data: str) -> None:
         if not SILENT & set(self.open):

@@ -1,6 +1,6 @@
 """Numbers of the admin that count rows are links to the list of these rows.
 
-What is counted without rows, such as attempts, stands in an element of the class `counter`, whose words
+What is counted without rows, such as attempts, is in an element of the class `counter`, whose words
 say so, or is named here.
 """
 
@@ -50,8 +50,9 @@ class Numbers(Reader):
 
     def handle_endtag(self, tag: str) -> None:
         super().handle_endtag(tag)
-        while self.classes and self.classes.pop()[0] != tag:
-            pass
+        if tag in [one for one, _ in self.classes]:
+            while self.classes.pop()[0] != tag:
+                pass
 
     def handle_data(self, data: str) -> None:
         super().handle_data(data)

@@ -1,4 +1,4 @@
-"""What is told of a comparison with Medusa and Vendure follows from what was measured."""
+"""What is reported of a comparison with Medusa and Vendure follows from what was measured."""
 
 import json
 

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import models
 from django.test import Client
 from django.urls import reverse
@@ -12,6 +13,8 @@ from accounts.models import Site
 from coupons.models import Coupon
 from segments.models import Segment
 from tests.admin_forms import shown_form
+from tests.conftest import web_client
+from tests.factories.accounts import UserFactory
 from tests.factories.catalog import CategoryFactory
 from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
@@ -72,6 +75,14 @@ def test_texts_that_are_changed_have_line_feeds(staff_browser: Client, site: Sit
     assert Coupon.objects.get().description == "a\nB"
 
 
+def test_a_text_that_is_cleared_leaves_the_map(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site, name={"en": "Gold", "de": "Gold"}, description={"en": "a"})
+    values = shown_form(staff_browser, page_of(segment, "change")) | {"name_de": "", "description_en": ""}
+    staff_browser.post(page_of(segment, "change"), values)
+    segment.refresh_from_db()
+    assert (segment.name, segment.description or {}) == ({"en": "Gold"}, {})
+
+
 def test_blanks_within_lines_are_a_change(staff_browser: Client, site: Site) -> None:
     segment = SegmentFactory(site=site, description={"en": "a\nb"})
     values = shown_form(staff_browser, page_of(segment, "change")) | {"description_en": "ab"}
@@ -108,6 +119,12 @@ def test_windows_are_kept_to_the_ends_of_time(staff_browser: Client, site: Site,
         assert_saving_changes_nothing(staff_browser, row)
         for page in ("changelist", "history", "delete"):
             assert staff_browser.get(page_of(row, page)).status_code == 200
+    reader = UserFactory(tenant=site.tenant)
+    reader.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    browser = web_client()
+    browser.force_login(reader)
+    for row in rows:
+        assert browser.get(page_of(row, "change")).status_code == 200
     for moment in (FIRST, LAST):
         RedemptionFactory(coupon=rows[3], redeemed_at=moment)
     for address in ("admin:coupons_redemption_changelist", "admin:journal_change_changelist", "admin:index"):

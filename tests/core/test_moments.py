@@ -161,8 +161,14 @@ def test_a_time_that_clocks_show_twice_is_refused_with_both() -> None:
     assert refused.value.messages == [
         "Clocks show this time twice on that day. Write it as 02:30 +02:00 or as 02:30 +01:00."
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["02:30 +99:00", "18:00 +01:00 +02:00", "9:00-17:00", "10:00-12:00", ":00" * 20_000 + " x"]
+)
+def test_what_is_no_time_with_an_offset_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="Enter a time"):
-        field.clean(["2026-10-25", "02:30 +99:00"])
+        read_time(text)
 
 
 def test_moments_are_shown_with_utc_in_the_tooltip_and_in_words() -> None:

@@ -1,7 +1,9 @@
 """Lists that are uploaded as .xlsx."""
 
 import io
+import re
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -59,6 +61,28 @@ def test_zeros_that_a_format_shows_are_kept() -> None:
     file = io.BytesIO()
     book.save(file)
     assert list(sheet_lines(file)) == ["00042\t00042\t0042\t4.5\t1234567\tTrue\n"]
+
+
+@pytest.mark.parametrize("shown_as", ["", "0" * 900_000])
+def test_a_format_that_is_none_or_endless_adds_nothing(shown_as: str) -> None:
+    book = Workbook()
+    book.active.append([42])
+    book.active["A1"].number_format = shown_as or "00000"
+    file = io.BytesIO()
+    book.save(file)
+    if not shown_as:  # the cell names a style that the file does not have
+        file = with_part(file, "xl/worksheets/sheet1.xml", lambda text: re.sub(rb's="\d+"', b's="99"', text))
+    assert list(sheet_lines(file)) == ["42\n"]
+
+
+def with_part(file: io.BytesIO, name: str, change: Callable[[bytes], bytes]) -> io.BytesIO:
+    """Return the spreadsheet with one of its parts changed."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(file) as before, zipfile.ZipFile(changed, "w") as after:
+        for part in before.namelist():
+            content = before.read(part)
+            after.writestr(part, change(content) if part == name else content)
+    return changed
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])

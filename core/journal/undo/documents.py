@@ -13,6 +13,7 @@ from core.journal.undo.rules import Written, rule_of
 from core.journal.verdicts import document_refusal, is_missing, optional_references, plain_document
 from core.sql.composition import Sql, identifier, identifiers, param, sql
 from core.sql.fetching import execute, fetch_rows
+from core.sql.lock_limits import LockedForTooLong
 
 TAKEN = "another one has its id, code or number by now"
 
@@ -82,6 +83,8 @@ def by_halves(changes: Sequence[ChangeRow], write_all: Callable[[Sequence[Change
     try:
         with transaction.atomic():
             return write_all(changes)
+    except LockedForTooLong:  # no half would come to its end either
+        raise
     except (IntegrityError, DomainError) as refused:
         if len(changes) == 1:
             return {changes[0].id: refused.message if isinstance(refused, DomainError) else TAKEN}

@@ -66,6 +66,19 @@ def test_an_empty_list_is_read_with_its_revision_by_two_statements(
     assert len(api.get(PRODUCTS).json()) == 1
 
 
+@pytest.mark.parametrize("parameters", [{"q": "code:nothing"}, {"pageNumber": 7}])
+def test_what_finds_nothing_is_searched_once(
+    api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, object]
+) -> None:
+    ProductFactory(tenant=tenant)
+    asked = []
+    monkeypatch.setattr(
+        pages, "fetch_rows", lambda *a, **options: asked.append(a) or fetch_rows(*a, **options)
+    )
+    assert api.get(PRODUCTS, **parameters).content == b"[]"
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("size", [60, 1_000])
 def test_what_comes_while_a_list_is_found_empty_is_in_its_answer(
     api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, size: int

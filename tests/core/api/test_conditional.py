@@ -154,8 +154,10 @@ def test_what_somebody_creates_meanwhile_is_not_overwritten(api, site, monkeypat
     assert api.get(f"{SEGMENTS}/new")["ETag"] == '"1"'
 
 
-def test_a_tag_without_quotes_is_named(api, documents):
-    refused = api.delete(documents["segment"], headers={"If-Match": "1"})
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize("value", ["1", "", '"' + "1" * 4_000 + '"'])
+def test_a_header_that_names_no_tag_is_refused(api, documents, header, value):
+    refused = api.delete(documents["segment"], headers={header: value})
     assert refused.status_code == 400
     assert "in double quotes" in refused.json()["message"]
 

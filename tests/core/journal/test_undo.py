@@ -21,8 +21,9 @@ from core.journal.management.commands.undo_change import Command as UndoCommand
 from core.journal.models import Change
 from core.journal.undo import occasions, plans
 from core.journal.undo.changes import ChangeNotFound, NotUndoable, Undone
-from core.journal.undo.documents import TAKEN
+from core.journal.undo.documents import TAKEN, by_halves
 from core.journal.undo.plans import plan_undo, undo_change
+from core.sql.lock_limits import LockedForTooLong
 from coupons.models import Coupon, CouponSegment
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
@@ -346,6 +347,18 @@ def test_a_dry_run_holds_locks_no_longer_than_a_write_waits(api, tenant, gold, m
     with pytest.raises(CommandError, match="Without --dry-run it is divided"):
         call_command("undo_change", str(change.id), "--dry-run", stdout=StringIO())
     assert members(gold) == ["C1"]
+
+
+def test_what_holds_locks_for_too_long_is_not_tried_by_halves(db):
+    tried = []
+
+    def write(changes):
+        tried.append(len(changes))
+        raise LockedForTooLong("It took too long.")
+
+    with pytest.raises(LockedForTooLong):
+        by_halves([Change(id=number) for number in range(8)], write)
+    assert tried == [8]
 
 
 def test_the_command_goes_on_where_it_was_interrupted(api, tenant, gold, monkeypatch):

@@ -90,6 +90,11 @@ def test_what_is_a_relative_instant_is_noticed_in_a_query(text):
     assert names_relative_instant(f"a:b c:>{text} d:e")
 
 
+@pytest.mark.parametrize("text", ["name.en:~Snowboard", "code:known", "code:nowadays", "code:today1"])
+def test_a_word_that_only_begins_or_ends_alike_is_none(text):
+    assert not names_relative_instant(text)
+
+
 MOMENTS = st.integers(600_000_000, 2_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/Havana", "Pacific/Apia"])
 

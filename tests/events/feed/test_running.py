@@ -15,7 +15,7 @@ from events.feed.running import oldest_running, transactions_elsewhere
 def elsewhere() -> Iterator[psycopg.Connection]:
     """A connection to another database of the same server."""
     connection.ensure_connection()
-    with psycopg.connect(connection.connection.info.dsn, dbname="postgres") as other:
+    with psycopg.connect(**{**connection.get_connection_params(), "dbname": "postgres"}) as other:
         yield other
 
 
@@ -65,7 +65,7 @@ def test_one_that_begins_behind_the_list_holds_up_only_what_is_committed_later(e
 
 def test_one_of_this_database_counts(elsewhere):
     begin(elsewhere)
-    with psycopg.connect(connection.connection.info.dsn) as here:
+    with psycopg.connect(**connection.get_connection_params()) as here:
         running = begin(here)
         commit_here()
         assert oldest(transactions_elsewhere()) <= running

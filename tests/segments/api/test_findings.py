@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
@@ -16,8 +17,13 @@ from catalog.models import Category, Product
 from coupons.models import Coupon
 from segments.findings import registered_findings
 from segments.models import CustomerAssignment, ItemAssignment, Rule, Segment
-from tests.conftest import Api
-from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
+from tests.conftest import Api, web_client
+from tests.factories.accounts import (
+    ContactAssignmentFactory,
+    CustomerFactory,
+    LegalEntityFactory,
+    UserFactory,
+)
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponCampaignFactory, CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
@@ -161,6 +167,11 @@ def test_of_the_codes_of_a_campaign_the_campaign_is_found(coupon_reader, shop, s
     assert f'<a href="{address}">Winter</a>' in text
     assert terms.code not in text
     remedy = reverse("admin:finding_remedy", args=[row["name"]])
+    other = UserFactory(tenant=shop.tenant)
+    other.user_permissions.set(Permission.objects.filter(codename__in=["view_segment", "change_coupon"]))
+    browser = web_client()
+    browser.force_login(other)
+    assert browser.post(remedy, {"id": row["objects"][0]["id"]}).status_code == 403
     answer = staff_browser.post(remedy, {"id": row["objects"][0]["id"], "next": "/admin/"}, follow=True)
     terms.refresh_from_db()
     assert terms.valid_to == gold.valid_to
