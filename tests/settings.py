@@ -23,7 +23,9 @@ DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 TOKEN_STATE_LIFETIME = 3_600  # a slow test must not spend a statement of its budget on its own token
-REVOCATION_STAMP = Path(os.environ.setdefault("REVOCATION_STAMP", f"{tempfile.mkdtemp()}/revocations"))
+# Each test process has its own, which the servers that it starts share with it.
+_folder = os.environ.setdefault("REVOCATION_STAMPS", tempfile.mkdtemp())
+REVOCATION_STAMP = Path(_folder) / os.environ.get("PYTEST_XDIST_WORKER", "revocations")
 EMAIL_IN_BACKGROUND = False
 WEBHOOK_ALLOW_HTTP = False
 WEBHOOK_ALLOWED_NETWORKS = []  # as in production

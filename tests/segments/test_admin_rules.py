@@ -80,7 +80,7 @@ def test_rows_make_the_text_and_show_what_would_happen(staff_browser: Client, go
     assert facts_in(response) == {
         "belong": "2",
         "join": "2",
-        "leave": "1",
+        "leaves": "1",
         "item opened to them": "1",
         "coupon opened to them": "1",
     }
