@@ -13,7 +13,8 @@ from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from segments.admin.effects import facts_of
 from segments.counting import Count
-from segments.effects import Effects, ItemEffect, MemberEffect
+from segments.effects import Effects
+from segments.effects.bodies import ItemEffect, MemberEffect
 from segments.models import CustomerAssignment, Segment
 from tests.conftest import web_client
 from tests.factories.accounts import CustomerFactory, UserFactory
