@@ -39,25 +39,29 @@ class LiveSegments:
     largest: tuple[LiveSegment, ...]
 
 
-def closed_now(tenant_id: int, key: int, *, at: datetime) -> Count:
-    """Return how many memberships of a segment have not begun or are over, counted no further than 10,000.
+def closed_memberships(tenant_id: int, key: int, *, at: datetime, limit: Sql) -> Sql:
+    """Return the statement that counts the memberships of a segment that have not begun or are over.
 
     No window ends before it begins, so nothing is in both parts, each of which an index of its own serves.
     """
-    [(count,)] = fetch_rows(
-        sql(
-            "SELECT (SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
-            " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
-            " AND membership.valid_from > {at} LIMIT {most}) AS later)"
-            " + (SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
-            " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
-            " AND membership.valid_to < {at} LIMIT {most}) AS over)",
-            tenant=param(tenant_id),
-            key=param(key),
-            at=param(at),
-            most=integer(MOST_COUNTED + 1),
-        )
+    return sql(
+        "SELECT (SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
+        " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
+        " AND membership.valid_from > {at}{limit}) AS later)"
+        " + (SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
+        " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
+        " AND membership.valid_to < {at}{limit}) AS over)",
+        tenant=param(tenant_id),
+        key=param(key),
+        at=param(at),
+        limit=limit,
     )
+
+
+def closed_now(tenant_id: int, key: int, *, at: datetime) -> Count:
+    """Return how many memberships of a segment do not count, counted no further than 10,000."""
+    limit = sql(" LIMIT {most}", most=integer(MOST_COUNTED + 1))
+    [(count,)] = fetch_rows(closed_memberships(tenant_id, key, at=at, limit=limit))
     return Count(value=min(count, MOST_COUNTED), exact=count <= MOST_COUNTED)
 
 

@@ -10,6 +10,7 @@ from core.sql.time_limits import fetch_within
 from core.windows import open_at
 from segments.counting import Count, counted
 from segments.effects.dependents import Difference
+from segments.overview import closed_memberships
 from segments.tallies import held_by
 from segments.visibility import effective
 
@@ -24,7 +25,7 @@ def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
     held = held_by(tenant_id, keys) if len(keys) == 1 else {}
     if held and not (one := held[keys[0]]).company_members:
         # Each customer is a member once, so it takes only those to count whose time is not now.
-        [closed] = counted(lambda limit: closed_members(tenant_id, keys[0], at, limit), 1)
+        [closed] = counted(lambda limit: closed_memberships(tenant_id, keys[0], at=at, limit=limit), 1)
         if closed.exact:
             return Count(value=max(0, one.members - closed.value))
     [count] = counted(
@@ -42,19 +43,6 @@ def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
         1,
     )
     return count
-
-
-def closed_members(tenant_id: int, key: int, at: datetime, limit: Sql) -> Sql:
-    """Count the memberships of a segment that have not begun or are over at `at`, by two small indexes."""
-    return sql(
-        "SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
-        " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
-        " AND (membership.valid_from > {at} OR membership.valid_to < {at}){limit}) AS closed",
-        tenant=param(tenant_id),
-        key=param(key),
-        at=param(at),
-        limit=limit,
-    )
 
 
 def lost_by_members(difference: Difference) -> list[Count]:
