@@ -44,7 +44,7 @@ from core.admin.deletion_pages import MOST_NAMED
 from core.admin.faults import refusal_text
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
-from core.admin.undo import message_with_undo
+from core.admin.undo import message_of_number, message_with_undo
 from core.errors import DomainError, Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -400,10 +400,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
             if is_published
             else ngettext("Unpublished {number} category.", "Unpublished {number} categories.", number)
         )
-        if number:
-            message_with_undo(request, text.format(number=exact_count(number)))
-        else:
-            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
+        message_of_number(request, text, number)
         return None
 
     def _ask_before_publication(

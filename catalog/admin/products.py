@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import flatten
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
@@ -18,9 +18,9 @@ from catalog.models import SEARCHED_FIELDS, CategoryAssignment, Product
 from catalog.operations.product_sets import delete_products, publish_products
 from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
-from core.admin.counts import CappedCount, exact_count, shown_count
+from core.admin.counts import CappedCount, shown_count
 from core.admin.declared import Fieldsets
-from core.admin.undo import message_with_undo
+from core.admin.undo import message_of_number
 from core.admin.value_rows import MixinsField
 from core.search import in_order
 
@@ -115,7 +115,4 @@ class ProductAdmin(NamedAdmin):
             if is_published
             else ngettext("Unpublished {number} product.", "Unpublished {number} products.", number)
         )
-        if number:
-            message_with_undo(request, text.format(number=exact_count(number)))
-        else:
-            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
+        message_of_number(request, text, number)

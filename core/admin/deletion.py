@@ -1,6 +1,7 @@
 """Deletion that PostgreSQL cascades: no row is loaded to be deleted or listed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -132,13 +133,15 @@ class DatabaseDeletion(admin.ModelAdmin):
         extra_tags: str = "",
         fail_silently: bool = False,
     ) -> None:
-        if getattr(request, "_has_deleted", False) and level == messages.SUCCESS:
-            self.say_deleted(request, str(message))
-            return
-        super().message_user(request, message, level, extra_tags, fail_silently)
+        """Let the request's `_say_success` say of a success what Django's text does not, if it has one."""
+        say: Callable[[str], None] | None = getattr(request, "_say_success", None)
+        if say is None or level != messages.SUCCESS:
+            super().message_user(request, message, level, extra_tags, fail_silently)
+        else:
+            say(str(message))
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
-        request._has_deleted = True  # type: ignore[attr-defined]
+        request._say_success = partial(self.say_deleted, request)  # type: ignore[attr-defined]
         return super().response_delete(request, obj_display, obj_id)
 
     def delete_view(

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from core.actors import current_actor
+from core.admin.counts import exact_count
 
 
 def button(request: HttpRequest, *, page: str, text: str, back: str = "", **values: object) -> SafeString:
@@ -48,6 +49,15 @@ def message_with_undo(
         id=actor.source_id,
     )
     messages.add_message(request, level, format_html("{} {}", text, undo))
+
+
+def message_of_number(request: HttpRequest, text: str, number: int) -> None:
+    """Say how many rows this request changed, `{number}` in the text; a button takes that back, if any."""
+    said = text.format(number=exact_count(number))
+    if number:
+        message_with_undo(request, said)
+    else:
+        messages.success(request, said)
 
 
 def page_after(request: HttpRequest, default: str) -> str:

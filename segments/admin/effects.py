@@ -27,7 +27,7 @@ from core.admin.confirmation import (
 )
 from core.admin.counts import exact_count
 from core.admin.deletion_pages import MOST_NAMED, DeletionPages
-from core.admin.undo import message_with_undo
+from core.admin.undo import message_of_number
 from core.bodies import Validity
 from core.errors import VersionConflict
 from core.journal.undo.rules import RESTORED_WITHIN
@@ -346,10 +346,7 @@ class EffectPages(DeletionPages[Segment]):
             if is_active
             else ngettext("Deactivated {number} segment.", "Deactivated {number} segments.", number)
         )
-        if number:
-            message_with_undo(request, text.format(number=exact_count(number)))
-        else:
-            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
+        message_of_number(request, text, number)
         return None
 
     def _ask_again(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -18,7 +19,6 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart
 from core.admin.counts import exact_count
-from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.admin.moments import duration_text, in_words, window_text
 from core.admin.undo import message_with_undo
@@ -332,26 +332,14 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
             )
             request._effects_of_save = self.effects(request, [obj], body)  # type: ignore[attr-defined]
 
-    def message_user(
-        self,
-        request: HttpRequest,
-        message: Text,
-        level: int | str = messages.INFO,
-        extra_tags: str = "",
-        fail_silently: bool = False,
-    ) -> None:
+    def say_saved(self, request: HttpRequest, segment: Segment, _said: str) -> None:
         """Say of a saved segment whom that affects, with a button that takes it back."""
-        saved: Segment | None = getattr(request, "_saved_segment", None)
-        if saved is None or level != messages.SUCCESS:
-            super().message_user(request, message, level, extra_tags, fail_silently)
-            return
         effects: Effects | None = getattr(request, "_effects_of_save", None)
-        message_with_undo(
-            request, saved_in_words(saved, effects, visible_dependents(request)), back=record_page(saved)
-        )
+        text = saved_in_words(segment, effects, visible_dependents(request))
+        message_with_undo(request, text, back=record_page(segment))
 
-    def response_change(self, request: HttpRequest, obj: object) -> HttpResponse:
-        request._saved_segment = obj  # type: ignore[attr-defined]
+    def response_change(self, request: HttpRequest, obj: Segment) -> HttpResponse:
+        request._say_success = partial(self.say_saved, request, obj)  # type: ignore[attr-defined]
         return super().response_change(request, obj)
 
     def response_post_save_change(self, request: HttpRequest, obj: Segment) -> HttpResponseRedirect:
