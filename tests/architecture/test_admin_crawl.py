@@ -1,7 +1,7 @@
 """A crawl of the admin as each group of staff, in German: what is offered opens, and is in German."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from html.parser import HTMLParser
 from importlib import import_module
@@ -43,6 +43,8 @@ STAYS = ("/logout/", "/jsi18n/", "/autocomplete/", "/setlang", "/language/")
 class Reader(HTMLParser):
     """Reads what a page offers and says."""
 
+    VOID = frozenset({"input", "br", "img", "meta", "link", "hr", "wbr", "col"})
+
     def __init__(self) -> None:
         super().__init__()
         self.links: list[str] = []
@@ -52,7 +54,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attributes}
-        if tag not in {"input", "br", "img", "meta", "link", "hr", "wbr", "col"}:
+        if tag not in self.VOID:
             self.open.append(tag)
         if tag == "a" and found.get("href"):
             self.links.append(found["href"])
@@ -76,6 +78,29 @@ def shape(address: str) -> tuple[str, ...]:
     parts = urlsplit(address)
     names = sorted(name for name, _ in parse_qsl(parts.query) if name != "_changelist_filters")
     return re.sub(r"\d+", "0", parts.path), *names
+
+
+class Crawl:
+    """The pages of the admin that are left to look at: one of each shape, and no combinations of filters."""
+
+    def __init__(self) -> None:
+        self.waiting, self.seen = ["/admin/"], {shape("/admin/")}
+
+    def is_new(self, target: str, address: str) -> bool:
+        """Say whether a page that the one of the address leads to is to be looked at."""
+        found = shape(target)
+        if not target.startswith("/admin/") or any(part in target for part in STAYS):
+            return False
+        combines = len(found) > MOST_PARAMETERS + 1 and found[0] == shape(address)[0]
+        if combines or found in self.seen:
+            return False
+        self.seen.add(found)
+        return True
+
+    def follow(self, links: Iterable[str], address: str) -> None:
+        """Look at the pages that the one of the address leads to as well."""
+        targets = (urljoin(address, link) for link in links)
+        self.waiting += [target for target in targets if self.is_new(target, address)]
 
 
 @cache
@@ -136,22 +161,10 @@ def test_what_is_offered_opens_and_is_in_german(member: User, mine: Shop, stored
     browser = web_client()
     browser.force_login(member)
     browser.raise_request_exception = False
-    waiting, seen = ["/admin/"], {shape("/admin/")}
+    crawl = Crawl()
     faults: dict[str, str] = {}
-
-    def is_new(target: str) -> bool:
-        """Say whether a page is to be looked at: one of each shape, and no combinations of filters."""
-        found = shape(target)
-        if not target.startswith("/admin/") or any(part in target for part in STAYS):
-            return False
-        combines = len(found) > MOST_PARAMETERS + 1 and found[0] == shape(address)[0]
-        if combines or found in seen:
-            return False
-        seen.add(found)
-        return True
-
-    while waiting:
-        address = waiting.pop()
+    while crawl.waiting:
+        address = crawl.waiting.pop()
         response = browser.get(address, headers=GERMAN)
         if response.status_code in (301, 302):
             response = browser.get(urljoin(address, response.headers["Location"]), headers=GERMAN)
@@ -165,11 +178,11 @@ def test_what_is_offered_opens_and_is_in_german(member: User, mine: Shop, stored
                 faults["shown as JSON"] = address
             faults |= {f"English: {text}": address for text in english(page.texts)}
             faults |= {f"raw: {text}": address for text in page.texts if RAW.search(text)}
-            waiting += [target for link in page.links if is_new(target := urljoin(address, link))]
+            crawl.follow(page.links, address)
             for link in page.posts:
-                if is_new(target := urljoin(address, link)):
+                if crawl.is_new(target := urljoin(address, link), address):
                     status = browser.get(target, headers=GERMAN).status_code
                     if status >= 400 and status != 405:  # what is only posted
                         faults[target] = f"{status}, posted to from {address}"
     assert "\n".join(sorted(f"{what}: {where}" for what, where in faults.items())) == ""
-    assert len(seen) > 40
+    assert len(crawl.seen) > 40
