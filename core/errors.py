@@ -110,25 +110,27 @@ class VersionConflict(Conflict):
 
 
 class PreconditionFailed(DomainError):
-    """The header If-Match does not name the `stored` version (None: there is no document)."""
+    """What a conditional request asks for does not hold."""
 
     code = "precondition_failed"
 
-    def __init__(self, *, stored: int | None):
+
+class OtherVersion(PreconditionFailed):
+    """The header If-Match does not name the `stored` version (None: there is no document)."""
+
+    def __init__(self, stored: int | None):
         found = "the resource does not exist" if stored is None else f"version {stored} is stored"
         super().__init__(
             f"If-Match does not name the present version: {found}. Read the resource again.",
             field="If-Match",
         )
-        self.stored = stored
 
 
 class AlreadyThere(PreconditionFailed):
     """The header If-None-Match names the stored version, or any: the write is for what is not there."""
 
     def __init__(self) -> None:
-        DomainError.__init__(
-            self,
+        super().__init__(
             "If-None-Match names what is stored: the resource exists. Read the resource again.",
             field="If-None-Match",
         )

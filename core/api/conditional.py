@@ -21,12 +21,14 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
-from core.errors import AlreadyThere, InvalidInput, PreconditionFailed
+from core.errors import AlreadyThere, InvalidInput, OtherVersion
 from core.observation.metrics import counter, gauge
 
 LONGEST_HEADER = 4_000
 PAGE_HEADERS = ("X-Total-Count", "X-Next-Cursor", "X-Prev-Cursor")
 ANY = "*"
+PRIVATE = "private, no-cache"
+"""For `Cache-Control`: clients may keep the response, and ask each time whether it has changed."""
 MEGABYTE = 1_048_576
 MOST_SUBJECTS = 4_096  # combinations of a tenant and subjects
 OVERHEAD = 800  # bytes that an entry takes besides its bodies: tag, headers, objects
@@ -71,7 +73,7 @@ def is_held(tag: str, header: str | None) -> bool:
 
 
 def check_if_match(header: str, stored: int | None) -> None:
-    """Raise PreconditionFailed unless an If-Match header names the version of the locked document."""
+    """Raise OtherVersion unless an If-Match header names the version of the locked document."""
     tags = listed_tags(header)
     if not tags:
         raise InvalidInput(
@@ -79,7 +81,7 @@ def check_if_match(header: str, stored: int | None) -> None:
             field="If-Match",
         )
     if stored is None or (tags != [ANY] and version_tag(stored) not in tags):
-        raise PreconditionFailed(stored=stored)
+        raise OtherVersion(stored)
 
 
 def check_if_none_match(header: str, stored: int | None) -> None:
@@ -100,10 +102,10 @@ def document_with_tag(
     """Return the response to a read of one document with its tag, or 304 when the client holds that.
 
     Without `covers_all`, what the document shows can change while the tag stays, so it is never 304. Raises
-    PreconditionFailed when the header If-Match names another tag.
+    OtherVersion when the header If-Match names another tag.
     """
     response["ETag"] = tag
-    response["Cache-Control"] = "private, no-cache"  # clients may keep it, and ask whether it has changed
+    response["Cache-Control"] = PRIVATE
     response["Vary"] = "Authorization, Accept-Language"
     sent = "HTTP_IF_NONE_MATCH" in request.META or "HTTP_IF_MATCH" in request.META
     if not sent or not covers_all or request.method != "GET":
@@ -112,7 +114,7 @@ def document_with_tag(
     assert chosen is not None  # it is the response unless another one is due
     if chosen.status_code == 412:
         version = tag.strip('"')
-        raise PreconditionFailed(stored=int(version) if version.isdecimal() else None)
+        raise OtherVersion(int(version) if version.isdecimal() else None)
     return chosen
 
 

@@ -28,6 +28,7 @@ from rest_framework.viewsets import ViewSet
 from core.actors import actor_of, claimed
 from core.api import parameters
 from core.api.conditional import (
+    PRIVATE,
     check_if_match,
     check_if_none_match,
     document_with_tag,
@@ -76,7 +77,6 @@ ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
-PRIVATE = "private, no-cache"
 NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
