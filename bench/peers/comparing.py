@@ -17,6 +17,7 @@ from bench.peers.medusa import Medusa
 from bench.peers.peer import Asked, Peer, missing_node
 from bench.peers.vendure import Vendure
 from bench.restoring import restore
+from bench.running import tell
 from bench.scales import SCALES
 from bench.server import Server
 
@@ -171,7 +172,3 @@ def times(speeds: Mapping[str, Sequence[float]]) -> float:
 
 def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -62,7 +62,7 @@ def kept_text(entered: str, stored: object, *, is_long: bool) -> str:
     return with_line_feeds(entered)
 
 
-class LinesField(forms.CharField):
+class LongTextField(forms.CharField):
     """A text of several lines, whose ends count as one character each."""
 
     def to_python(self, value: object) -> str | None:
@@ -109,7 +109,7 @@ class LocalizedField(forms.MultiValueField):
     ) -> None:
         self.languages = tuple(languages)
         self.is_long = is_long
-        part = LinesField if is_long else forms.CharField
+        part = LongTextField if is_long else forms.CharField
         super().__init__(
             [part(max_length=max_length, required=False) for _ in self.languages],
             require_all_fields=False,

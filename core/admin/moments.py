@@ -136,10 +136,8 @@ def read_moment(date_text: str, time_text: str, *, zone: tzinfo, is_end: bool) -
         )
     except OverflowError:
         raise ValidationError(_("There is no such day."), code="invalid") from None
-    if (
-        not time_text.strip()
-    ):  # PEP 495: what is left out is read as before the clocks change, or as after that
-        return second if is_end else first
+    if not time_text.strip():
+        return second if is_end else first  # PEP 495: a gap is read as before the clocks change, or as after
     if first > second:  # PEP 495: within what is left out, the first one is the later one
         raise ValidationError(
             _("Clocks do not show this time on that day: they are put forward."), code="invalid"

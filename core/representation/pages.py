@@ -156,7 +156,7 @@ class KeyPartitions:
         )
 
 
-TRUE, NOT_MERGED, NOTHING = Sql("TRUE"), Sql(""), Sql("")
+TRUE, NOTHING = Sql("TRUE"), Sql("")
 
 
 def fetch_page(
@@ -197,7 +197,7 @@ def fetch_page(
     directions = tuple([key.descending != backwards for key in keys])
     columns = {sort_column(place): key.sql for place, key in enumerate(keys)}
     shape, joins = representation.shape, frozenset(needs)
-    beginnings = NOT_MERGED
+    beginnings = NOTHING
     if merged is not None:
         beginnings = Sql.joined(
             " UNION ALL ",

@@ -70,7 +70,7 @@ def sheet_lines(file: BinaryIO) -> Iterator[str]:
     line = _Line()
     writer = csv.writer(line, delimiter="\t", lineterminator="\n")
     for row in _rows(sheet):
-        cells = [_text(cell.value, cell) for cell in islice(row, MOST_COLUMNS)]
+        cells = [_text(cell) for cell in islice(row, MOST_COLUMNS)]
         while cells and not cells[-1]:
             cells.pop()
         writer.writerow(cells)
@@ -145,8 +145,9 @@ def _refuse_bombs(file: BinaryIO) -> None:
         raise ValidationError(text.format(most=exact_count(MOST_UNPACKED // 1_000_000)), code="too_long")
 
 
-def _text(value: object, cell: Any) -> str:
+def _text(cell: Any) -> str:
     """Return the value of a cell as a person would write it into a list."""
+    value = cell.value
     if value is None:
         return ""
     if isinstance(value, datetime):

@@ -21,7 +21,7 @@ from bench.requests import (
 )
 from bench.scales import CUSTOMER_SEGMENTS
 
-SECRET = "signs-tokens-of-a-made-up-shop-alone"
+SECRET = "signs-tokens-of-a-made-up-shop-only"
 KEY = "pk_of_a_made_up_shop"
 CHANNEL, REGION = "'channel'", "'region'"
 SCRIPT = "node_modules/@medusajs/cli/cli.js"
