@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from accounts.models import Site
@@ -25,6 +25,7 @@ from segments.models import Segment
 from segments.tallies import held_by
 
 INSTANT: Final = timedelta(microseconds=1)  # windows include their ends
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,10 @@ class SegmentState:
 
     def boundaries(self) -> list[datetime]:
         """Return the instants at which it begins to count, and ceases to."""
-        ends = [self.valid_from, None if self.valid_to is None else self.valid_to + INSTANT]
-        return [moment for moment in ends if moment is not None]
+        moments = [] if self.valid_from is None else [self.valid_from]
+        if self.valid_to is not None and self.valid_to < FOREVER:
+            moments.append(self.valid_to + INSTANT)
+        return moments
 
 
 def effects_of(

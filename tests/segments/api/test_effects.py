@@ -1,6 +1,6 @@
 """What changes would do, before anybody makes them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -101,6 +101,14 @@ def test_the_first_instant_that_differs_is_looked_at(coupon_reader, shop, now):
     assert shorter["members"]["losing"]["value"] == 3
     earlier = effects(coupon_reader, "gold", change="UPDATE", validity={})
     assert (earlier["members"]["gaining"]["value"], earlier["members"]["losing"]["value"]) == (3, 0)
+
+
+def test_a_window_may_last_until_the_end_of_time(coupon_reader, shop):
+    last = datetime.max.replace(tzinfo=UTC)
+    Segment.objects.filter(external_id="gold").update(valid_to=last)
+    assert effects(coupon_reader, "gold", change="DELETE")["members"]["losing"]["value"] == 3
+    found = effects(coupon_reader, "silver", change="UPDATE", validity={"to": last.isoformat()})
+    assert found["makesDifference"] is False
 
 
 def test_what_is_over_or_inactive_is_missed_by_nobody(coupon_reader, shop, now):
