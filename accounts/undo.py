@@ -9,7 +9,7 @@ from core.sql.fetching import execute
 
 
 def lock_tenant(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
-    """Take the lock of whoever moves or deletes legal entities (docs/locking.md)."""
+    """Take the lock that moving and deleting legal entities take (docs/locking.md)."""
     execute(sql("SELECT FROM tenancy_tenant WHERE id = {tenant} FOR NO KEY UPDATE", tenant=param(tenant_id)))
 
 

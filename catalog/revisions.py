@@ -5,7 +5,7 @@ TREE = -1
 PRODUCTS = -2
 """Products, whatever of them."""
 PRODUCT_NAMES = -3
-"""What is shown of a product that stands for it in lists: id, code and name."""
+"""What lists show of a product: id, code and name."""
 PLACEMENTS = -4
 """Products in categories."""
 

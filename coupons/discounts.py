@@ -35,7 +35,7 @@ class Cart:
         return [self.prices[place] - self.taken[place] for place in places]
 
     def has_room(self, coupon: CouponSnapshot, places: Sequence[int]) -> bool:
-        """Say whether the coupon could take something off; what costs nothing stands in nobody's way."""
+        """Say whether the coupon could take something off. Lines that cost nothing do not prevent it."""
         if coupon.discount_type == DiscountType.FREE_SHIPPING:
             return not self.shipping or self.shipping_taken < self.shipping
         return any(self.room(places)) or not any(self.prices[place] for place in places)

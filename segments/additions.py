@@ -1,4 +1,4 @@
-"""By whom and on what occasion members and items came into a segment, as the journal knows it."""
+"""Who added members and items to a segment, and on what occasion, as the journal knows it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FEW_KEYS: Final = 1_000
 NAMELESS: Final = frozenset(
     {"request", "admin", "filter", "undo", "undo-import", "evaluation", "changes", ""}
 )
-"""Occasions that are told apart by their kind only: each request has its own id."""
+"""Occasions that are distinguished by their kind only: each request has its own id."""
 
 Assignments = QuerySet[CustomerAssignment] | QuerySet[ItemAssignment]
 
@@ -51,7 +51,7 @@ def objects_of(model: type[models.Model]) -> dict[str, str]:
 
 
 def recent_additions(model: type[models.Model], tenant_id: int, segment_id: int) -> list[Addition]:
-    """Return by whom and on what occasions something was added lately, each pair once, the newest first."""
+    """Return who added something lately and on what occasion, each pair once, newest first."""
     rows = fetch_rows(
         bind(
             "SELECT actor_type, actor_id, max(actor_name), source_type,"
@@ -146,7 +146,7 @@ def keep_added(assignments: Assignments, *, tenant_id: int, segment_id: int, cho
 
 
 def additions_of(rows: Sequence[CustomerAssignment | ItemAssignment]) -> dict[int, Addition]:
-    """Return by whom and on what occasion each of the members or items was added last, by their keys.
+    """Return who added each of the members or items last, and on what occasion, by their keys.
 
     In one statement. What was added before the journal began is left out.
     """

@@ -233,7 +233,7 @@ CHANGE = Representation(
             " words."
         },
         "cascade": {"description": "Whether it followed from the deletion of something else."},
-        "count": {"description": "How many rows: of members and items one entry stands for many."},
+        "count": {"description": "How many rows: one entry about members or items covers many."},
         "members": {"description": f"Up to {SHOWN_MEMBERS} of the customers, products or categories."},
         "before": {
             "description": "What it was: the fields that differ; of members a list, each for `count`.",

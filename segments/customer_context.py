@@ -54,7 +54,7 @@ class Shopper:
         """Return the keys of the customer and of the entity that they act for, as expressions.
 
         The entity is the wanted one if the customer is a contact of it, else the only one that they are a
-        contact of: a customer of several entities who names none acts for none. NULL stands for nobody.
+        contact of: a customer of several entities who names none acts for none. NULL means nobody.
         """
         if not self.is_known:
             return NOBODY, NOBODY

@@ -10,7 +10,7 @@ class SegmentNotFound(NotFound):
 
 
 class SegmentSetNotFound(NotFound):
-    """The key stands for no set of segments, or is over."""
+    """The key names no set of segments, or has expired."""
 
     code = "segment_set_not_found"
 

@@ -104,7 +104,7 @@ record(
 )
 leave_out(
     {
-        "segments.SegmentSet": "what the key of a set of segments stands for, for half an hour",
+        "segments.SegmentSet": "what the key of a set of segments means, for half an hour",
         "segments.Tally": "counts what other changes follow from",
         "segments.DueCustomer": "a queue of what other changes follow into",
         "segments.RuleDelta": "what an evaluation is about to write, which is recorded when it does",

@@ -309,7 +309,7 @@ def enqueue(choice: Choice, segment_id: str, at: datetime) -> Job:
 
 
 def run_slice(job: Job, at: datetime) -> bool:
-    """Do the next slice of an operation, in the name of whoever asked for it."""
+    """Do the next slice of an operation, with the actor who asked for it."""
     choice, progress = Choice.of_job(job), {"source": 0, "after": 0, "read": 0, "added": 0, **job.progress}
     kind, actor_id, name = job.arguments["actor"] or (ActorType.COMMAND, "work", "")
     with acting_as(Actor(ActorType(kind), actor_id, name, SOURCE, str(job.pk))):

@@ -151,7 +151,7 @@ class CustomerAssignment(Assignment):
 
 
 class SegmentSet(models.Model):
-    """What the key of a set of segments stands for: these segments, as far as they are of the site.
+    """What the key of a set of segments means: these segments, as far as they are of the site.
 
     Answers at the edge are shared by such a key (docs/caching.md). Nobody uses it after `expires_at`.
     """
@@ -345,7 +345,7 @@ class Rule(TenantOwned):
 
 
 class RuleExclusion(TenantOwned):
-    """A customer whom somebody took out of a segment by hand: no rule adds them until it is lifted."""
+    """A customer who was taken out of a segment by hand: no rule adds them until it is lifted."""
 
     segment = TenantForeignKey(Segment, on_delete=models.CASCADE, related_name="rule_exclusions")
     customer = TenantForeignKey("accounts.Customer", on_delete=models.CASCADE, related_name="+")
@@ -383,7 +383,7 @@ class RuleExclusion(TenantOwned):
 
 
 class DueCustomer(models.Model):
-    """A customer about whom something changed that rules of the tenant read; triggers write these.
+    """A customer with a change in something that rules of the tenant read; triggers write these.
 
     Several rows of one customer are one piece of work. They name no foreign keys, so that writers of
     customers never wait here. `rule` is empty for all rules of the tenant; a deferred row waits for the

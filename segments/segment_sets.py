@@ -35,7 +35,7 @@ class IssuedSet:
 
 @dataclass(frozen=True, slots=True)
 class SharedSet:
-    """What a key stands for now: the effective ones of its segments, and for how long that may be kept.
+    """What a key means now: the effective ones of its segments, and for how long that may be kept.
 
     `segment_ids` are the wire ids of all its segments: a change of any of them ends what is kept.
     """
@@ -113,7 +113,7 @@ def next_change(context: CustomerContext, *, at: datetime) -> datetime:
 
 
 def shared_set(tenant_id: int, key: str, *, at: datetime) -> SharedSet:
-    """Return what the key stands for; raise SegmentSetNotFound when it is unknown or over. One statement."""
+    """Return what the key means; raise SegmentSetNotFound when it is unknown or expired. One statement."""
     windows = Sql.joined(
         ", ",
         [

@@ -17,7 +17,7 @@ BY_HAND = "the customer is a member by hand"
 
 
 def lock_rules(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
-    """Take the locks of whoever writes rules: the tenant's row, then the segments."""
+    """Take the locks that writing rules takes: the tenant's row, then the segments."""
     tenant, keys = param(tenant_id), param([change.owner_key for change in changes], "bigint[]")
     execute(sql("SELECT FROM tenancy_tenant WHERE id = {tenant} FOR NO KEY UPDATE", tenant=tenant))
     execute(

@@ -78,7 +78,7 @@ def sign_up(
     password_field: str,
     at: datetime,
 ) -> Customer:
-    """Make a customer for whoever asks, in the anonymous session and from the address named.
+    """Make a customer for the caller, in the anonymous session and from the address named.
 
     The password must pass settings.AUTH_PASSWORD_VALIDATORS, else UnacceptablePassword names
     `password_field`. Sign-ups are limited by address. Those with an e-mail that is known reveal who is a

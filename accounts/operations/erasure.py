@@ -1,4 +1,4 @@
-"""Personal data of a customer: erased for good, or told as a whole."""
+"""Personal data of a customer: erased for good, or exported as a whole."""
 
 from collections import Counter
 from datetime import datetime
@@ -69,7 +69,7 @@ def erase_customer(*, tenant_id: int, external_id: str, requested_by: str, at: d
 
 
 def former_customers(tenant_id: int, **columns: str) -> list[Customer]:
-    """Return the deleted customers whom the journal still knows by these columns, the newest first."""
+    """Return the deleted customers that the journal still holds under these values, newest first."""
     sought = {f"before__{name}": value for name, value in columns.items()}
     changes = Change.objects.filter(tenant=tenant_id, object="customer", kind="deleted", **sought)
     return [

@@ -1,4 +1,4 @@
-"""The admin's base: pages limited to the tenant of whoever works there, forms that let operations decide."""
+"""The admin's base: pages limited to the user's tenant, forms that let operations decide."""
 
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField

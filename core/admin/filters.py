@@ -30,7 +30,7 @@ MOST_LISTED = 200
 def visible_rows(
     model: type[models.Model], request: HttpRequest, model_admin: admin.ModelAdmin
 ) -> models.QuerySet:
-    """Return the rows that whoever asks may see, as that model's own admin page would."""
+    """Return the rows that the user may see, as that model's own admin page would."""
     if model_admin.admin_site.is_registered(model):
         return model_admin.admin_site.get_model_admin(model).get_queryset(request)
     rows = model._default_manager.all()

@@ -62,7 +62,7 @@ class ReaderLanguage(LocaleMiddleware):
 
 
 class SiteTime:
-    """Shows times in the zone of the default site of whoever is logged in."""
+    """Shows times in the time zone of the default site of the user's tenant."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -176,7 +176,7 @@ class TenantAdmin(DatabaseDeletion):
                 setattr(self, f"shown_{field.name}", self._shower(field, decimal_text))
 
     def _shower(self, field: models.Field, text_of: Callable[[Any], object]) -> Callable[[models.Model], str]:
-        """Return what shows a field to whoever may only look: JSON as lines, numbers as people write them."""
+        """Return what shows a field read-only: JSON as lines, numbers as people write them."""
         label = (getattr(self.form._meta, "labels", None) or {}).get(field.name)
 
         @admin.display(

@@ -400,7 +400,7 @@ def all_leaves_of(value: object, above: Path = ()) -> Iterator[Leaf]:
 
 
 def json_for_reading(value: object) -> object:
-    """Return a value of JSON for whoever may only look: objects as lines, nothing for empty ones."""
+    """Return a JSON value for users who may only view it: objects as lines, nothing for empty ones."""
     if value in ({}, []):
         return None
     if isinstance(value, list) and all(isinstance(entry, Mapping) for entry in value):
@@ -411,6 +411,6 @@ def json_for_reading(value: object) -> object:
 
 
 def as_lines(value: Mapping[str, object] | None) -> SafeString:
-    """Return the values of an object for whoever may only look, each behind the names that lead to it."""
+    """Return the values of an object for users who may only view it, each after the names that lead to it."""
     lines = ((path_text(leaf.path), shown_text(leaf.value)) for leaf in all_leaves_of(value or {}))
     return format_html_join("", '<div class="value-line"><span>{}</span> <span>{}</span></div>', lines)

@@ -13,7 +13,7 @@ OF_DJANGO = {
 }
 OF_CORE = {
     "accounts.Erasure": "the record of an erasure, which is never changed",
-    "background.Job": "work that was asked for; its changes are those of whoever asked",
+    "background.Job": "work that was asked for; its changes have the actor who asked",
     "background.TaskState": "when a background task is due next",
     "background.Worker": "the heartbeat of a worker",
     "imports.ImportChange": "what an import did, for taking it back",

@@ -253,7 +253,7 @@ def references_of(changes: Iterable[Change]) -> dict[tuple[str, object], str]:
 
 
 def shows_references(declared: Recorded, field: models.Field) -> bool:
-    """Say whether a document that is shown with its owner is told from others by what the field refers to."""
+    """Say whether the field's reference is what distinguishes a document that is shown with its owner."""
     if not isinstance(declared, RecordedDocument) or not declared.shown_with:
         return False
     return field.related_model not in (Tenant, recorded_as(declared.shown_with).model)

@@ -1,4 +1,4 @@
-"""Keyed hashes: they say that two values are the same, and nothing else to whoever lacks SECRET_KEY."""
+"""Keyed hashes: without SECRET_KEY they show only whether two values are the same."""
 
 import hashlib
 import hmac

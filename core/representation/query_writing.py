@@ -70,7 +70,7 @@ def _write_comparison(comparison: Comparison) -> str:
 
 
 def _write_operand(condition: Condition) -> str:
-    """Return what stands between the brackets of a group."""
+    """Return the text between the brackets of a group."""
     match condition:
         case AllOf(operands):
             return " AND ".join(f"({_write_operand(operand)})" for operand in operands)

@@ -50,7 +50,7 @@ def is_write(statement: str | bytes) -> bool:
 
 
 def wanted_setting() -> str:
-    """Return what `app.actor` has to be for whoever acts now; empty for nobody."""
+    """Return the value of `app.actor` for the present actor; empty without one."""
     actor = claimed.get()
     if not isinstance(actor, Actor):
         actor = current_actor()

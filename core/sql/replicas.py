@@ -1,7 +1,8 @@
 """Which reads go to a replica, and whether one may be asked.
 
-The state comes from whoever watches the servers (config/server/replicas.py). A request routes its reads once
-its token was verified on the primary; a replica that fails is left out, and the primary answers instead.
+The state comes from the thread that watches the servers (config/server/replicas.py). A request routes its
+reads once its token was verified on the primary; a replica that fails is left out, and the primary answers
+instead.
 """
 
 import re

@@ -125,7 +125,7 @@ def delete_batch(model: Model, condition: str, tenant_id: int, most: int) -> int
 
 
 def forget_log_entries(model: Model, condition: str, tenant_id: int) -> None:
-    """Delete what the admin's log says of the rows, whoever changed them: also staff of all tenants."""
+    """Delete what the admin's log says of the rows, also where staff of all tenants changed them."""
     if model is LogEntry:
         return
     execute(

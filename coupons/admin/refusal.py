@@ -64,7 +64,7 @@ class RefusalPage(admin.ModelAdmin):
         return TemplateResponse(request, "admin/coupons/refusal.html", context)
 
     def refusal_form(self, request: HttpRequest, coupon: Coupon) -> RefusalForm:
-        """Return the form that asks for whom the coupon is judged, with what the address has of it."""
+        """Return the form that asks who would redeem the coupon, with what the address has of it."""
         return RefusalForm(
             request.GET if "customer" in request.GET else None,
             admin_site=self.admin_site,

@@ -55,7 +55,7 @@ class TargetAdmin(TenantAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
-        """Leave out the field of a new secret for whoever may only look: there is nothing in it to see."""
+        """Leave out the field of a new secret for users who may only view: there is nothing in it to see."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets

@@ -1,7 +1,7 @@
 """Reads the journal in the order of commits and writes the events of each tenant, each exactly once.
 
-Identities are given before commits: a reader that goes on behind the highest id that it saw misses whoever
-commits a lower one later. This one reads only transactions below the oldest one that is still running in this
+Identities are given before commits: a reader that goes on after the highest id that it saw misses a lower one
+that is committed later. This one reads only transactions below the oldest one that is still running in this
 database, in the order of (tx, id): nothing can appear before its position any more. Events and position are
 one transaction.
 """
@@ -143,7 +143,7 @@ def read_feeds(at: datetime) -> bool:
 
     Boundaries of windows come first, so that they do not wait for an import of another tenant. While changes
     come more quickly than they can be read, the answer is that there is no more: the reader pauses and leaves
-    the processor to whoever writes them, since it would not catch up before they end.
+    the processor to the writers, since it would not catch up before they end.
     """
     keep_positions(at)
     elsewhere = transactions_elsewhere()

@@ -20,7 +20,7 @@ class EventSource:
     `tables` is the FROM of a SELECT; it begins with `change`, which has the journal's columns and `tenant`,
     the tenant's name. `kinds` names the type of events by the value of `kind`; `payloads` has the fields of
     each type, over the names of `tables`. `order_key` is the thing whose events keep their order, `number`
-    the order among the events of one change, and `customer` the number of the customer whom the payload is
+    the order among the events of one change, and `customer` the number of the customer that the payload is
     about.
     """
 

@@ -13,7 +13,7 @@ class Event(TenantOwned):
     that row it is; `origin` says the same of events that come from elsewhere, such as the boundary of a
     window. Each makes it unique in the tenant, so that no event is made twice. Events with the same
     `order_key` reach a target in their order. `customer_number` names the customer that the payload is about,
-    if any, whom an erasure has to find. A test event is for one target only and not in the feed.
+    if any, which an erasure has to find. A test event is for one target only and not in the feed.
     """
 
     tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)

@@ -36,7 +36,7 @@ class UnsafeDestination(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a URL leads: what is asked for (`path`), of whom (`host`), and at which address (`ip`)."""
+    """Where a URL leads: what is asked for (`path`), of which `host`, and at which address (`ip`)."""
 
     scheme: str
     host: str

@@ -121,7 +121,7 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
     owner_parameter = SEGMENT
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Say of the rows of a page who added them, in one statement, to whoever may see the journal."""
+        """Say who added the rows of a page, in one statement, to users who may see the journal."""
         shown = super().get_changelist_instance(request)
         user = request.user
         rows = list(shown.result_list)
@@ -167,7 +167,7 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
 
     @admin.display(description=_("Added"), ordering="id")
     def added(self, assignment: Assignment) -> SafeString:
-        """When it was added, and by whom and on what occasion where the list has looked that up."""
+        """When it was added; also by which actor and on what occasion where the list has looked that up."""
         moment = shown_moment(assignment.created_at)
         if not (known := getattr(assignment, "added_by", None)):
             return moment

@@ -113,7 +113,7 @@ class CombinePages(admin.ModelAdmin):
 
 
 def parts_of(operation: str, a: Side, b: Side | None) -> tuple[list[Side], list[Side], list[Side]]:
-    """Return whose members an operation on A and B takes, who must be in as well, and without whom."""
+    """Return the segments that an operation on A and B takes members of, intersects with, and subtracts."""
     others = [] if b is None else [b]
     match operation:
         case "or":

@@ -147,7 +147,7 @@ def adder_of(addition: Addition, request: HttpRequest) -> str:
 
 
 class AdditionFilter(admin.SimpleListFilter):
-    """Members or items of one segment by how they came in; offered to whoever may see the journal."""
+    """Members or items of one segment by how they were added; offered to users who may see the journal."""
 
     def __init__(
         self, request: HttpRequest, params: dict[str, str], model: type[Model], model_admin: Any

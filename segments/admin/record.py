@@ -333,7 +333,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
             request._effects_of_save = self.effects(request, [obj], body)  # type: ignore[attr-defined]
 
     def say_saved(self, request: HttpRequest, segment: Segment, _said: str) -> None:
-        """Say of a saved segment whom that affects, with a button that takes it back."""
+        """Say how many customers a saved change of a segment affects, with a button that takes it back."""
         effects: Effects | None = getattr(request, "_effects_of_save", None)
         text = saved_in_words(segment, effects, visible_dependents(request))
         message_with_undo(request, text, back=record_page(segment))

@@ -67,7 +67,7 @@ from segments.rules.rows import (
 )
 from segments.tallies import customers_of
 
-LISTED = 50  # members on a page of those whom a number counts
+LISTED = 50  # members on a page of those that a number counts
 MOST_EXCLUSIONS = 100
 MOST_SAMPLED = 200  # customers whose own attributes are offered as fields
 TESTS = {
@@ -224,7 +224,7 @@ class RulePages(admin.ModelAdmin):
         return segment
 
     def _may_edit(self, request: HttpRequest, segment: Segment) -> bool:
-        """A preview tells about customers, so whoever tries rules may see customers as well."""
+        """A preview shows customers, so trying rules needs the permission to view customers as well."""
         return self.has_change_permission(request, segment) and sees_customers(request)
 
     def _form_to_begin_with(self, request: HttpRequest, rule: Rule | None) -> RuleForm:
@@ -391,10 +391,10 @@ class RulePages(admin.ModelAdmin):
             "most": most,
         }
 
-    # --- whom a number counts ---
+    # --- the members that a number counts ---
 
     def counted_page(self, request: HttpRequest, key: int) -> HttpResponse:
-        """List those whom a number of a rule's preview counts, page by page."""
+        """List the members that a number of a rule's preview counts, page by page."""
         segment = self._segment_of_rule(request, key)
         if not self._may_edit(request, segment):  # as a preview asks, of which this is a part
             raise PermissionDenied
@@ -502,7 +502,7 @@ def preview_body(segment: Segment, form: RuleForm, *, is_exact: bool = False) ->
 def counted_address(
     segment: Segment, form: RuleForm, which: Counted, *, term: int = 0, after: str = ""
 ) -> str:
-    """Return the address of the list of those whom a number of the preview counts."""
+    """Return the address of the list of the members that a number of the preview counts."""
     query = {"q": form.text, "mode": form.mode, "membership": form.membership, "of": which.value}
     if which is Counted.TERM:
         query["term"] = str(term)
@@ -552,7 +552,7 @@ def preview_facts(
     at: datetime,
     request: HttpRequest,
 ) -> list[Fact]:
-    """Return what the rule would do: whom it concerns, who joins and leaves, and what that opens to them."""
+    """Return what the rule would do: how many match, who joins and leaves, and what that opens to them."""
     details = ""
     if everybody and preview.share is not None:
         share = number_format(100 * preview.share, 1, use_l10n=True)

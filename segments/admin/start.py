@@ -227,7 +227,7 @@ def subscription_of(user: User | AnonymousUser, shop: Tenant) -> str:
 
 
 def subscribed_calendar(request: HttpRequest, token: str) -> HttpResponse:
-    """Return what starts and ends in the next 90 days as iCalendar, to whoever has the private address."""
+    """Return what starts and ends in the next 90 days as iCalendar, to holders of the private address."""
     try:
         user_key, shop_key, digest, language = signer.unsign(token).split("-", 3)
     except (BadSignature, ValueError):

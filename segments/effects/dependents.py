@@ -77,7 +77,7 @@ def register_dependent(dependent: Dependent) -> None:
 
 
 def readable_dependents(scopes: Collection[str] | None) -> list[Dependent]:
-    """Return the dependents that a caller with these scopes may read; None stands for all scopes."""
+    """Return the dependents that a caller with these scopes may read; None means all scopes."""
     return [each for each in _dependents.values() if scopes is None or each.scope in scopes]
 
 

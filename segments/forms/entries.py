@@ -187,7 +187,7 @@ def cells_of(text: str, separator: str) -> list[str]:
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """Return the entries on a line without columns: what stands between separators, and is not empty."""
+    """Return the entries on a line without columns: the texts between separators that are not empty."""
     separator = next((mark for mark in SEPARATORS if mark in text), ",")
     return tuple(name for cell in cells_of(text, separator) for name in _of_cell(cell))
 

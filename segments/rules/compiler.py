@@ -1,6 +1,6 @@
 """From the `q` of a rule to SQL: a condition over `customer` or `legal_entity`, and what it depends on.
 
-Texts of clients become parameters only. The tenant's condition is not part of it: whoever composes the
+Texts of clients become parameters only. The tenant's condition is not part of it: the code that composes the
 statement adds it.
 """
 
@@ -56,7 +56,7 @@ class CompiledTerm:
 
 @dataclass(slots=True)
 class CompiledRule:
-    """A rule as SQL: the condition, the joins that it needs, and what may change whom it holds for.
+    """A rule as SQL: the condition, the joins that it needs, and what may change its verdict.
 
     `without_joins` is the part of the condition that needs no joins; all who belong meet it.
     """
@@ -184,7 +184,7 @@ def _rank(term: Term, top: Top, fact: Fact, compiled: CompiledRule) -> Sql:
 def subject_rows(
     scope: Scope, joins: Iterable[Join], condition: Sql, columns: Sql, more: Sql = NOTHING
 ) -> Sql:
-    """A SELECT over those whom a rule is about: the customers of the tenant, or the contacts of companies.
+    """A SELECT over what a rule is about: the customers of the tenant, or the contacts of companies.
 
     `more` are further joins.
     """

@@ -43,7 +43,7 @@ State = Rule.State
 
 
 def scope_of(rule: Rule, at: datetime, *, only: Sql | None = None) -> Scope:
-    """Return for whom the rule is compiled; the rule has its tenant, its segment and the site loaded."""
+    """Return the scope that the rule is compiled for; its tenant, segment and site are loaded."""
     return Scope(
         tenant_id=rule.tenant_id,
         currency=rule.tenant.currency,

@@ -32,7 +32,7 @@ OWN_COLUMN = re.compile(r"\b(customer|legal_entity)\.(\w+)")
 
 @dataclass(frozen=True)
 class Scope:
-    """For whom a rule is compiled. `only` is an expression of type bigint[]: the customers to look at.
+    """What a rule is compiled for. `only` is an expression of type bigint[]: the customers to look at.
 
     Without it all customers of the tenant are.
     """

@@ -352,7 +352,7 @@ def time_due_since() -> datetime | None:
 
 
 def judge_passing_of_time(at: datetime) -> bool:
-    """Note the customers whom time has moved since it was judged last, by the rules of one tenant."""
+    """Note the customers whose verdict may have changed since by time only, for the rules of one tenant."""
     due = Rule.objects.filter(state=State.READY, next_due_at__lte=at).order_by("next_due_at")
     with transaction.atomic():
         first = due.values_list("tenant_id").first()

@@ -16,7 +16,7 @@ SCANNING = 0.02  # of the time
 
 
 def note_moved(rule_id: int, movements: Iterable[Movement], scope: Scope, since: datetime) -> int:
-    """Note the customers whom the time from `since` to the scope's clock may have moved; return how many."""
+    """Note the customers whose verdict time may have changed from `since` to now; return how many."""
     before = Clock(since, scope.clock.find_zone)
     count = 0
     for movement in movements:

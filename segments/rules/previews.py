@@ -41,7 +41,7 @@ PATIENT: Final = 60_000  # milliseconds, of a command
 SOON: Final = 450  # milliseconds, until which a preview that estimates looks for the few who belong
 EXACTLY: Final = 0.75  # of the time that is left, for counting; the rest is for an estimate
 MOST_EXACT: Final = 150_000  # customers of a shop, which are counted in any case
-SAMPLED: Final = 15_000  # customers, of whom an estimate is made
+SAMPLED: Final = 15_000  # customers that an estimate is made of
 EACH: Final = 8  # of the customers in a page of the table, one is taken: its neighbours are like it
 RARE: Final = 30  # of those sampled; fewer are no estimate
 FEW: Final = 20_000  # customers
@@ -188,7 +188,7 @@ Member = tuple[int, int]
 def counted_members(
     *, tenant: Tenant, body: PreviewBody, which: Counted, term: int, after: Member, most: int, at: datetime
 ) -> list[Member] | None:
-    """Return the first of those after a member whom a number of the preview counts; None if that takes long.
+    """Return the first members that a number of the preview counts, after this one; None if that takes long.
 
     `term` is the place of the term whose number it is. Raises UnknownSite, and InvalidInput for an unknown
     segment, for a rule that cannot be read, and for a term that it does not have.
@@ -341,7 +341,7 @@ MEMBERS_OF: Final = {
     Counted.LEAVE: f"SELECT held.* FROM held LEFT JOIN wanted ON {SAME}"
     " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC'",
 }
-"""SELECTs of those whom a number counts, after `wanted_and_held`."""
+"""SELECTs of the members that a number counts, after `wanted_and_held`."""
 
 
 def wanted_and_held(wanted: Sql, rule: Rule) -> Sql:

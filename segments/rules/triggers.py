@@ -69,7 +69,7 @@ def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer
 
 
 def on_insert(customer: str = "it.id") -> dict[str, str]:
-    """Return the statement that notes new customers, whom every rule about customers judges."""
+    """Return the statement that notes new customers, which every rule about customers judges."""
     note = f"""{NOTE})
     SELECT it.tenant_id, {customer} FROM changed AS it WHERE EXISTS (SELECT FROM segments_rule AS rule
         WHERE {WATCHING} AND rule.membership = 'CUSTOMER');
@@ -170,7 +170,7 @@ OF_MEMBERS = {
 
 
 def on_exclusions(rows: str) -> str:
-    """Return the statement that has the rule judge whoever was excluded, or is no longer."""
+    """Return the statement that has the rule judge customers whose exclusion began or ended."""
     return f"""{NOTE}, rule_id)
     SELECT it.tenant_id, it.customer_id, rule.id
     FROM {rows} AS it JOIN {RULE_OF_MEMBER} WHERE rule.mode = 'LIVE';

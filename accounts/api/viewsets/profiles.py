@@ -65,7 +65,7 @@ class SignupViewSet(ContractViewSet):
 
 
 class ProfileViewSet(ContractViewSet):
-    """`me`: the profile of whoever asks."""
+    """`me`: the caller's own profile."""
 
     tag = "Account and profile"
     resource = PROFILES

@@ -22,7 +22,7 @@ FAMILIAR_FOR = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimit:
-    """At most `most` attempts of one subject within `window`; it says what is guarded, and for whom."""
+    """At most `most` attempts of one subject within `window`; `counted` names them in errors."""
 
     subject: str
     most: int

@@ -100,7 +100,7 @@ def reset_email(customer: Customer, *, at: datetime) -> EmailMessage:
 
 
 def reset_password(*, tenant_id: int, token: str, password: str, address: str, at: datetime) -> None:
-    """Set the password of the customer whom the token was sent to; all their sessions end.
+    """Set the password of the customer who received the token; all their sessions end.
 
     Raises UnusableResetToken, UnacceptablePassword and Overloaded; TooManyAttempts limits made-up tokens.
     """
@@ -121,7 +121,7 @@ def reset_token(customer: Customer, *, at: datetime) -> str:
 
 
 def customer_of_token(token: str, *, tenant_id: int, at: datetime) -> Customer:
-    """Return the customer whom the token was made for; raise UnusableResetToken when it is not good (now)."""
+    """Return the customer of the token; raise UnusableResetToken when it is unknown, used or expired."""
     try:
         key, made_at, digest = signing.loads(token, salt=RESET_SALT)
     except signing.BadSignature:

@@ -298,7 +298,7 @@ def is_second_tab(token: RefreshToken, address: str, *, at: datetime) -> bool:
 
 
 def is_continuable(session: Session, client_key: int | None) -> bool:
-    """Say whether the session is of the kind asked for, and all whom it belongs to are active."""
+    """Say whether the session is of the kind asked for, and its customer and client are active."""
     if not session.client.is_active or not session.tenant.is_active:
         return False
     if session.customer is None:

@@ -57,7 +57,7 @@ def refuge_folder() -> Path:
 def existing_places(wanted: Path) -> Places | None:
     """Return where the data of `wanted` lie already, or None before the first start.
 
-    The owner of the data runs the server, whoever we are, so that root and that user share one server.
+    The owner of the data runs the server even when root starts it, so that both share one server.
     """
     for data in (wanted, _refuge_for(wanted)):
         try:

@@ -17,7 +17,7 @@ UNDO_CHANGE = "undo-change"
 
 
 def enqueue_undo(plan: UndoPlan, *, at: datetime) -> Job:
-    """Have a worker take the change back, as whoever acts now."""
+    """Have a worker take the change back, with the present actor as its actor."""
     return enqueue_job(
         UNDO_CHANGE,
         tenant_id=plan.change.tenant_id,

@@ -80,7 +80,7 @@ class FeedViewSet(ContractViewSet):
 
 
 def cursor_of(text: str) -> int:
-    """Return the key of the event that a cursor stands behind; 0 without one."""
+    """Return the key of the event that the cursor comes after; 0 without one."""
     if not text:
         return 0
     if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_CURSOR):

@@ -89,7 +89,7 @@ class EvaluationState(Body, kw_only=True):
 
 
 class ExclusionDocument(Body, kw_only=True):
-    """A customer whom somebody took out by hand, so that no rule adds them."""
+    """A customer who was taken out by hand, so that no rule adds them."""
 
     customer_id: Annotated[str, Meta(description="The customer's number.")]
     legal_entity_id: Annotated[str | None, Meta(description="The company that it is about; null: B2C.")]
@@ -258,7 +258,7 @@ class RuleViewSet(SegmentServiceViewSet):
         errors=(404,),
     )
     def exclusions(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
-        """List the customers whom somebody took out by hand, 1,000 at most, by their numbers.
+        """List the customers who were taken out by hand, 1,000 at most, by their numbers.
 
         Also needs customer.customer_read.
         """

@@ -14,7 +14,7 @@ from segments.rules.previews import PATIENT, PreviewBody, RulePreview, preview_r
 
 class Command(BaseCommand):
     help = (
-        "Show whom a rule would make a member, before anything is saved. Changes nothing."
+        "Show which customers a rule would make members, before anything is saved. Changes nothing."
         " Example: preview_rule 'onHold:false redemptions.90d.count:>=2' --tenant acme --segment gold"
     )
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             "--membership",
             choices=Rule.Membership.values,
             default="CUSTOMER",
-            help="whom the terms are about: CUSTOMER (default) or LEGAL_ENTITY",
+            help="what the terms are about: CUSTOMER (default) or LEGAL_ENTITY",
         )
         parser.add_argument("--json", action="store_true", help="print the preview as JSON")
         parser.add_argument("--facts", action="store_true", help="list what a rule can ask, and end")
