@@ -12,15 +12,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cache, partial
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from functools import cache
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, inspect
 
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
 from core.json_types import JsonMapping, JsonObject
-from core.representation.languages import NO_LANGUAGES, LanguageContext
+from core.representation.languages import NO_LANGUAGES, CustomType, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
 from core.text import CODE_AS_STORED, ID_AS_STORED, fault_of_id, trimmed
 from core.timestamps import parse_time
@@ -139,7 +139,7 @@ class DocumentBody(Body):
 def read_body(kind: type[BodyType], value: object, *, languages: LanguageContext = NO_LANGUAGES) -> BodyType:
     """Return the value as a body of the kind; raise InvalidBody naming every field that is wrong."""
     try:
-        return msgspec.convert(value, kind, dec_hook=partial(_read_custom, languages))
+        return msgspec.convert(value, kind, dec_hook=languages.read)
     except (msgspec.ValidationError, InvalidInput) as refused:
         return _read_slowly(kind, value, languages, refused)
 
@@ -149,7 +149,7 @@ def read_bodies(
 ) -> list[BodyType | DomainError]:
     """Return each value as a body of the kind, or the error that names what is wrong with it."""
     try:
-        return msgspec.convert(values, list[kind], dec_hook=partial(_read_custom, languages))  # type: ignore[valid-type]
+        return msgspec.convert(values, list[kind], dec_hook=languages.read)  # type: ignore[valid-type]
     except (msgspec.ValidationError, InvalidInput):
         return [_body_or_error(kind, value, languages) for value in values]
 
@@ -163,21 +163,6 @@ def _body_or_error(kind: type[BodyType], value: object, languages: LanguageConte
         return error
 
 
-class CustomType(Protocol):
-    """What msgspec has no type for, as Translations."""
-
-    @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> object: ...
-
-    @classmethod
-    def schema(cls) -> JsonObject: ...
-
-
-def _read_custom(languages: LanguageContext, kind: type[CustomType], value: object) -> object:
-    """Read a value of such a type. A fault gets the field's name when it is looked for again."""
-    return kind.read(value, languages, field="")
-
-
 def _read_slowly(
     kind: type[BodyType], value: object, languages: LanguageContext, refused: Exception
 ) -> BodyType:
@@ -187,7 +172,7 @@ def _read_slowly(
     if walk.problems:
         raise InvalidBody(walk.problems)
     try:
-        return msgspec.convert(read, kind, dec_hook=partial(_read_custom, languages))
+        return msgspec.convert(read, kind, dec_hook=languages.read)
     except msgspec.ValidationError as fault:  # a rule over several fields, in a `__post_init__`
         message, _, place = str(fault).partition(" - at `$")
         path = place.strip(".`")
@@ -295,7 +280,8 @@ class _Walk:
         return self.refused_by(path, value, lambda: parse_time(value, field=path))
 
     def custom(self, kind: inspect.CustomType, value: object, path: str) -> object:
-        self.refused_by(path, value, lambda: _read_custom_at(self.languages, kind.cls, value, path))
+        custom: type[CustomType] = kind.cls
+        self.refused_by(path, value, lambda: custom.read(value, self.languages, field=path))
         return value
 
     def refused_by(self, path: str, value: object, read: Callable[[], object]) -> object:
@@ -304,10 +290,6 @@ class _Walk:
         except InvalidInput as error:
             self.problems.append(Problem(error.field or path, error.code, error.message))
             return value
-
-
-def _read_custom_at(languages: LanguageContext, kind: type[CustomType], value: object, path: str) -> object:
-    return kind.read(value, languages, field=path)
 
 
 def has_null(kind: inspect.Type) -> bool:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final, Protocol, Self
 
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from core.text import has_visible_character
 
 MAX_HEADER_LENGTH = 500
@@ -27,6 +28,16 @@ _QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with these
 
 
+class CustomType(Protocol):
+    """What bodies hold and msgspec has no type for, as Translations."""
+
+    @classmethod
+    def read(cls, value: object, languages: "LanguageContext", *, field: str) -> object: ...
+
+    @classmethod
+    def schema(cls) -> JsonObject: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LanguageContext:
     """The language of a localized field that is written as a plain text; `allowed` ones, or None for any."""
@@ -34,6 +45,10 @@ class LanguageContext:
     content_language: str | None
     default_language: str
     allowed: Collection[str] | None = None
+
+    def read(self, kind: type[CustomType], value: object) -> object:
+        """Read a value of such a type for msgspec. A fault gets its field's name when it is sought again."""
+        return kind.read(value, self, field="")
 
 
 NO_LANGUAGES: Final = LanguageContext(None, "en")
