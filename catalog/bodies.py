@@ -12,7 +12,6 @@ from msgspec import Meta, inspect
 from catalog.errors import (
     InvalidCategory,
     InvalidCategoryBody,
-    InvalidLanguages,
     InvalidReferenceBody,
     MissingCategoryIds,
 )
@@ -38,8 +37,6 @@ from core.representation.languages import (
     LanguageContext,
     Name,
     Translations,
-    accepted_languages,
-    unconfigured_languages,
 )
 from core.text import CODE_AS_STORED
 
@@ -58,19 +55,6 @@ NewId = Annotated[
 ParentId = Annotated[
     ClientId, Meta(description="The category above. Absent, null or `root` makes a root category.")
 ]
-
-
-def category_languages(
-    content_language: str, *, default: str, configured: Collection[str]
-) -> LanguageContext:
-    """Return the languages that a body may hold: those of Content-Language, else all that are configured.
-
-    Raises InvalidLanguages when the header names one that is not configured.
-    """
-    named = accepted_languages(content_language)
-    if unknown := unconfigured_languages(named or (), configured):
-        raise InvalidLanguages("Content-Language", unknown, configured)
-    return LanguageContext(content_language, default, configured if named is None else named)
 
 
 def unsupported(what: str, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from catalog.bodies import CategoryBody, category_languages, read_category
+from catalog.bodies import CategoryBody, read_category
 from catalog.imports.category_paths import NAMED_BY_PATH, located
 from catalog.models import Category, CategoryNumber
 from catalog.operations.categories import OWN_COLUMNS, delete_categories_only
@@ -17,6 +17,7 @@ from core.imports.handovers import ANYWHERE, UniqueValues, texts_of
 from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.writers import Removal, UpsertWriter, all_at_once
+from core.representation.languages import LanguageContext
 from core.sql.locks import Lock, take_lock
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
@@ -114,7 +115,7 @@ EXPORT = Export(
 
 
 def read_row(body: Mapping[str, object], tenant: TenantRecord) -> CategoryBody:
-    languages = category_languages("", default=tenant.default_language, configured=tenant.languages)
+    languages = LanguageContext(None, tenant.default_language, allowed=tenant.languages)
     row = read_category(body, languages)
     if row.external_id is None:
         raise InvalidInput("id is missing.", field="id")

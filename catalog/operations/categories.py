@@ -270,15 +270,16 @@ def _check_versions(tenant_id: int, category_ids: Sequence[int], versions: Mappi
 
 
 def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, at: datetime) -> Category:
-    parent = tree.parent(body.parent)
     category = Category(tenant_id=tree.tenant_id, type=body.type or "STANDARD", version=0, created_at=at)
     category.stored_numbers = []
     if body.external_id is not None:
         check_new_id(body.external_id)
         category.external_id = body.external_id
-    category.position = tree.last_position(parent) if body.position is None else body.position
     publication.check(category, body)
     _apply(category, body, at=at)
+    parent = tree.parent(body.parent)
+    if body.position is None:
+        category.position = tree.last_position(parent)
     tree.insert(category, parent=parent)
     if body.numbers:
         write_numbers(tree.tenant_id, [(category.pk, body.numbers)])
@@ -289,15 +290,13 @@ def _replace(
     tree: LockedTree, category: Category, body: CategoryBody, *, publication: Publication, at: datetime
 ) -> None:
     check_version(category, body.expected_version)
-    parent = category if body.parent == category.external_id else tree.parent(body.parent, child=category)
     check_type(body.type, stored=category.type)
     publication.check(category, body)
-    if body.position is not None:
-        category.position = body.position
-    elif parent.pk != category.parent_id:
-        category.position = tree.last_position(parent)
     _apply(category, body, at=at)
     category.version += 1
+    parent = category if body.parent == category.external_id else tree.parent(body.parent, child=category)
+    if body.position is None and parent.pk != category.parent_id:
+        category.position = tree.last_position(parent)
     tree.update(category, parent=parent, fields=FIELDS)
     numbers = body.numbers or []
     if numbers != category.stored_numbers:
@@ -305,7 +304,7 @@ def _replace(
 
 
 def _apply(category: Category, body: CategoryBody, *, at: datetime) -> None:
-    """Set the values of the body, apart from the position; raise what the category's own rules refuse."""
+    """Set the values that the body has; raise what the category's own rules refuse."""
     stored_code = category.code
     for name in OWN_COLUMNS:
         value = getattr(body, name)

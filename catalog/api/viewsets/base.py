@@ -7,7 +7,6 @@ from django.http import HttpResponse
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
 from catalog import extensions
-from catalog.bodies import LanguageContext, category_languages
 from catalog.errors import InvalidLanguages
 from catalog.subtrees import is_category, is_shown
 from core.api import parameters
@@ -48,13 +47,6 @@ class CategoryServiceViewSet(ContractViewSet):
         if unknown := unsupported_languages(asked.accepted, configured):
             raise InvalidLanguages("Accept-Language", unknown, configured)
         return Languages(asked.accepted, asked.default, configured)
-
-    def write_languages(self) -> LanguageContext:
-        """Return the languages that the body may hold; refuse a header with ones that are not configured."""
-        tenant = self.caller.tenant
-        return category_languages(
-            self.header("Content-Language"), default=tenant.default_language, configured=tenant.languages
-        )
 
     def shows_unpublished(self) -> bool:
         """Say whether the caller asks for what is unpublished; refuse it without the scope."""

@@ -14,7 +14,7 @@ from catalog.api.viewsets.base import (
     require_category,
 )
 from catalog.bodies import CategoryBody, CreatedId, read_category
-from catalog.errors import CategoryNotFound, InvalidCategory, RelativesNotFound
+from catalog.errors import CategoryNotFound, InvalidCategory, InvalidLanguages, RelativesNotFound
 from catalog.models import Category
 from catalog.operations import categories as operations
 from catalog.operations.categories import Publication
@@ -27,6 +27,7 @@ from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody
 from core.json_types import JsonObject
+from core.representation.languages import LanguageContext, accepted_languages, unconfigured_languages
 from core.representation.pages import Along
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, equals
@@ -131,7 +132,8 @@ class CategoryViewSet(CategoryServiceViewSet):
         Publishing it needs category.category_publish.
         """
         body = read_category(request.data, self.write_languages())
-        self.check_publish_parameter(body)
+        if self.query.get("publish"):
+            self.check_publish_parameter(body)
         category = operations.create_category(
             tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
@@ -159,7 +161,8 @@ class CategoryViewSet(CategoryServiceViewSet):
         if body.external_id not in (None, category_id):
             raise InvalidCategory("The id in the body is not the one in the path", field="id")
         body.external_id = category_id
-        self.check_publish_parameter(body)
+        if self.query.get("publish"):
+            self.check_publish_parameter(body)
         created = operations.upsert_category(
             tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
@@ -175,12 +178,13 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).
         """
-        publication, patch, languages = self.publication(), request.data, self.write_languages()
+        languages, publication, patch = self.write_languages(), self.publication(), request.data
 
         def edit(category: Category) -> CategoryBody:
             document = apply_patch(category_document(category), patch, protected=PROTECTED)
             body = read_category(document, languages)
-            self.check_publish_parameter(body)
+            if self.query.get("publish"):
+                self.check_publish_parameter(body)
             return body
 
         operations.edit_category(
@@ -203,15 +207,26 @@ class CategoryViewSet(CategoryServiceViewSet):
         )
         return HttpResponse(status=204)
 
+    def write_languages(self) -> LanguageContext:
+        """Return the languages that a body may hold: those of Content-Language, else all of the tenant.
+
+        Raises InvalidLanguages when the header names one that is not configured.
+        """
+        tenant, header = self.caller.tenant, self.request._request.META.get("HTTP_CONTENT_LANGUAGE")
+        if not header:
+            return LanguageContext(None, tenant.default_language, allowed=tenant.languages)
+        named = accepted_languages(header)
+        if unknown := unconfigured_languages(named or (), tenant.languages):
+            raise InvalidLanguages("Content-Language", unknown, tenant.languages)
+        return LanguageContext(header, tenant.default_language, tenant.languages if named is None else named)
+
     def publication(self) -> Publication:
         return Publication(
             may_publish=self.has_scope(CATEGORY_PUBLISH), may_unpublish=self.has_scope(CATEGORY_UNPUBLISH)
         )
 
     def check_publish_parameter(self, body: CategoryBody) -> None:
-        """Refuse a `publish` parameter that contradicts the body."""
-        if not self.query.get("publish"):
-            return
+        """Refuse a parameter `publish` that contradicts the body."""
         if body.is_published != parameters.flag(self.query, "publish"):
             raise InvalidCategory(
                 "Parameter 'publish' must match 'published' of the request body", field="publish"
