@@ -6,8 +6,9 @@ from typing import Annotated, Self
 
 from msgspec import Meta, Struct, field
 
+from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
 from core.bodies import MESSAGE, Body, OptionalReference, Reference
-from core.errors import NotAllowed
+from core.errors import MissingScope, NotAllowed
 from core.tenancy.callers import Caller
 from coupons.models.settings import MOST_CODES
 from coupons.money import CURRENCY, Amount, Money, round_to_minor_unit
@@ -104,6 +105,17 @@ class CartBody(Body):
         return Order(order_total=Money(self.total, self.currency), discount=discount, items=self.items)
 
 
+def customer_asked_for(caller: Caller, named: str) -> str:
+    """Return the id of a request's customer: the one that it names, else the caller; empty for nobody known.
+
+    Raises MissingScope when another customer than the caller is named without the scope for it.
+    """
+    own = caller.customer.external_id if caller.customer else ""
+    if named and named != own and COUPON_REDEEM_ON_BEHALF not in caller.scopes:
+        raise MissingScope((COUPON_REDEEM_ON_BEHALF,))
+    return named or own
+
+
 @dataclass(frozen=True, slots=True)
 class Buyer:
     """Who buys: a customer, by number and perhaps for a legal entity, or nobody known (an empty number)."""
@@ -112,14 +124,18 @@ class Buyer:
     customer_number: str = ""
 
     @classmethod
-    def of_caller(cls, caller: Caller, *, legal_entity_id: str = "") -> Self:
-        """Return the caller as a buyer.
+    def asked_for(cls, caller: Caller, *, customer_number: str = "", legal_entity_id: str = "") -> Self:
+        """Return the customer that a request names, or else the caller.
 
-        Raises NotAllowed when a caller without a customer names a legal entity.
+        Raises MissingScope as `customer_asked_for` does, and NotAllowed when there is no customer, but a
+        legal entity.
         """
+        number = customer_asked_for(caller, customer_number)
+        if number and (caller.customer is None or number != caller.customer.external_id):
+            return cls.named(caller.tenant.id, number, legal_entity_id=legal_entity_id)
         if caller.customer is None:
             return cls.anonymous(caller.tenant.id, legal_entity_id=legal_entity_id)
-        return cls(shopper_of(caller, legal_entity_id=legal_entity_id), caller.customer.external_id)
+        return cls(shopper_of(caller, legal_entity_id=legal_entity_id), number)
 
     @classmethod
     def named(cls, tenant_id: int, customer_number: str, *, legal_entity_id: str = "") -> Self:

@@ -2,16 +2,16 @@
 
 from django.http import HttpResponse
 
-from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM_ON_BEHALF
+from accounts.identity.scopes import COUPON_MANAGE
 from core.api import parameters
 from core.api.conditional import private_response_from
 from core.api.parameters import header_parameter, query_parameter
 from core.api.viewsets import ContractViewSet
-from core.errors import InvalidBody, InvalidInput, MissingScope, Problem
+from core.errors import InvalidBody, InvalidInput, Problem
 from core.sql.composition import Sql, equals, identifier, sql
 from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.codes import has_code
-from coupons.orders import LONGEST_ORDER_CODE, Buyer
+from coupons.orders import LONGEST_ORDER_CODE, customer_asked_for
 
 CUSTOMER_NUMBER = query_parameter(
     "customerNumber",
@@ -40,18 +40,6 @@ class CouponServiceViewSet(ContractViewSet):
     def own_customer_number(self) -> str:
         return self.caller.customer.external_id if self.caller.customer else ""
 
-    def customer_asked_for(self, named: str) -> str:
-        """Return the id of the request's customer, empty when none is known.
-
-        Raises MissingScope when another customer than the caller is named without the scope for it.
-        """
-        own = self.own_customer_number()
-        if named and named != own:
-            if COUPON_REDEEM_ON_BEHALF not in self.caller.scopes:
-                raise MissingScope((COUPON_REDEEM_ON_BEHALF,))
-            return named
-        return own
-
     def conditions_of_use(self, alias: str, external_id: str, code: str) -> list[Sql]:
         """Return the conditions of one redemption or reservation of a coupon that the caller may read.
 
@@ -59,7 +47,7 @@ class CouponServiceViewSet(ContractViewSet):
         `customer_asked_for` does.
         """
         named = parameters.text(self.request.query_params, "customerNumber")
-        customer_number = self.customer_asked_for(named)
+        customer_number = customer_asked_for(self.caller, named)
         conditions = [
             self.tenant_condition(alias),
             equals(f"{alias}.external_id", external_id),
@@ -70,13 +58,6 @@ class CouponServiceViewSet(ContractViewSet):
             # nobody's: an anonymous caller has no number, and anonymous redemptions have none either
             conditions += [number, sql("{column} <> ''", column=identifier(alias, "customer_number"))]
         return conditions
-
-    def buyer(self, *, customer_number: str, legal_entity_id: str) -> Buyer:
-        """Return who buys: the named customer, or else the caller; raises as `customer_asked_for` does."""
-        number = self.customer_asked_for(customer_number)
-        if number and number != self.own_customer_number():
-            return Buyer.named(self.caller.tenant.id, number, legal_entity_id=legal_entity_id)
-        return Buyer.of_caller(self.caller, legal_entity_id=legal_entity_id)
 
     def privately(self, response: HttpResponse) -> HttpResponse:
         """Return a response that belongs to one customer, or 304 when the client has it already."""

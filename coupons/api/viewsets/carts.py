@@ -29,6 +29,7 @@ from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CartNotRedeemable
 from coupons.judgements import JUDGEMENTS
 from coupons.operations import confirm_cart, release_cart, reserve_cart
+from coupons.orders import Buyer
 from coupons.reasons import Reason, ReasonType
 
 
@@ -70,7 +71,9 @@ class CartValidationViewSet(CountsUnknownCodes):
         would remove them.
         """
         body = read_body(CartValidationBody, self.sent_body())
-        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        buyer = Buyer.asked_for(
+            self.caller, customer_number=body.customer_number, legal_entity_id=body.legal_entity_id
+        )
         self.refuse_guessing(buyer.customer_number)
         judged = assess_cart(
             tenant_id=self.caller.tenant.id,
@@ -152,7 +155,9 @@ class CartReservationViewSet(CountsUnknownCodes, ReservingViewSet):
         """
         self.refuse_anonymous()
         body = read_body(CartReservationBody, self.sent_body())
-        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        buyer = Buyer.asked_for(
+            self.caller, customer_number=body.customer_number, legal_entity_id=body.legal_entity_id
+        )
         self.refuse_guessing(buyer.customer_number)
         try:
             reserved = reserve_cart(

@@ -28,6 +28,7 @@ from coupons.operations import (
     replace_coupon,
     revise_coupon,
 )
+from coupons.orders import customer_asked_for
 from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS, RepresentationAt
 
 PARTIAL = query_parameter("partial", "Merge the body into the coupon, as PATCH does.", type=bool)
@@ -70,7 +71,7 @@ class CouponViewSet(CouponServiceViewSet):
         for, without limits, use and other customers.
         """
         named = parameters.text(request.query_params, "customerNumber")
-        customer_number = self.customer_asked_for(named)
+        customer_number = customer_asked_for(self.caller, named)
         conditions = [has_code(self.caller.tenant.id, code)]
         reads_all = self.has_scope(COUPON_READ)
         if named or not reads_all:

@@ -9,6 +9,7 @@ from core.errors import InvalidInput
 from core.tenancy.callers import CallerKind, require_kind
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.money import CURRENCY_CODE
+from coupons.orders import Buyer
 from coupons.own_coupons import SOONEST_END_FIRST, coupons_of_customer
 from coupons.representations import COUPONS_FOR_SHOPPERS, RepresentationAt
 from segments.visibility import resolve
@@ -39,7 +40,7 @@ class OwnCouponViewSet(CouponServiceViewSet):
         """
         require_kind(self.caller, CallerKind.CUSTOMER)
         query = request.query_params
-        buyer = self.buyer(customer_number="", legal_entity_id=parameters.text(query, "legalEntityId"))
+        buyer = Buyer.asked_for(self.caller, legal_entity_id=parameters.text(query, "legalEntityId"))
         found = resolve(buyer.shopper, at=self.at, site_code=parameters.text(query, "siteCode") or None)
         conditions = coupons_of_customer(buyer, found, currency=self.currency(), at=self.at)
         shown = RepresentationAt(COUPONS_FOR_SHOPPERS, self.at)

@@ -29,6 +29,7 @@ from coupons.eligibility_queries import read_coupon
 from coupons.errors import RedemptionNotFound
 from coupons.judgements import JUDGEMENTS
 from coupons.operations import delete_redemption, redeem_coupon
+from coupons.orders import Buyer
 from coupons.representations import REDEMPTIONS
 
 AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
@@ -53,7 +54,9 @@ class ValidationViewSet(CouponServiceViewSet):
         """
         at = self.instant()
         body = read_validation(self.sent_body())
-        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        buyer = Buyer.asked_for(
+            self.caller, customer_number=body.customer_number, legal_entity_id=body.legal_entity_id
+        )
         with limited_attempt(
             self.caller, request._request, code, customer_number=buyer.customer_number, at=self.at
         ):
@@ -115,7 +118,9 @@ class RedemptionViewSet(CouponServiceViewSet):
         """Redeem a coupon."""
         key = self.idempotency_key()
         body = read_body(RedemptionBody, self.sent_body())
-        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        buyer = Buyer.asked_for(
+            self.caller, customer_number=body.customer_number, legal_entity_id=body.legal_entity_id
+        )
         attempt = limited_attempt(
             self.caller, request._request, code, customer_number=buyer.customer_number, at=self.at
         )

@@ -17,6 +17,7 @@ from coupons.bodies import ConfirmationBody, ReservationBody, ReservationLocatio
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import ReservationNotFound
 from coupons.operations import confirm_reservation, release_reservation, reserve_coupon
+from coupons.orders import Buyer
 from coupons.representations import RESERVATIONS, RepresentationAt
 
 
@@ -74,7 +75,9 @@ class ReservationViewSet(ReservingViewSet):
         """
         self.refuse_anonymous()
         body = read_body(ReservationBody, self.sent_body())
-        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        buyer = Buyer.asked_for(
+            self.caller, customer_number=body.customer_number, legal_entity_id=body.legal_entity_id
+        )
         with limited_attempt(
             self.caller, request._request, code, customer_number=buyer.customer_number, at=self.at
         ):
