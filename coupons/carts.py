@@ -16,11 +16,11 @@ from coupons.eligibility_queries import (
     CouponSnapshot,
     CouponsOfCart,
     CustomerState,
-    eligible_products_of_each,
     held_by_others,
     read_coupons,
     read_customer_states,
 )
+from coupons.eligible_products import eligible_products_of_each
 from coupons.errors import CartNotRedeemable
 from coupons.models import DiscountType
 from coupons.models.settings import MOST_CODES

@@ -13,10 +13,10 @@ from core.timestamps import format_time
 from coupons.eligibility_queries import (
     CouponSnapshot,
     CustomerState,
-    eligible_products,
     read_coupon,
     read_customer_state,
 )
+from coupons.eligible_products import eligible_products
 from coupons.errors import CouponNotFound, CouponNotRedeemable
 from coupons.models import DiscountType
 from coupons.money import Amount, Money, round_to_minor_unit

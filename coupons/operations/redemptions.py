@@ -5,11 +5,17 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.sql.composition import Sql, bind, sql
+from core.sql.composition import bind
 from core.sql.fetching import execute, fetch_rows
 from core.tenancy.identifiers import generate_id
 from coupons.eligibility import judge
-from coupons.eligibility_queries import CouponSnapshot, CustomerState, read_coupon, read_customer_state
+from coupons.eligibility_queries import (
+    CouponSnapshot,
+    CustomerState,
+    earlier_redemption,
+    read_coupon,
+    read_customer_state,
+)
 from coupons.errors import CouponNotFound, RedemptionNotFound
 from coupons.money import Amount, Money
 from coupons.orders import Buyer, Order
@@ -45,42 +51,6 @@ def redeem_coupon(
     return Redeemed(
         record_use(tenant_id, coupon, customer, order, at=at, idempotency_key=idempotency_key), is_new=True
     )
-
-
-# One search for each, so that each uses its own unique index however many redemptions there are.
-OF_ORDER = (
-    "(SELECT id, external_id FROM coupons_redemption"
-    " WHERE coupon_id = {coupon} AND customer_number = {customer}"
-    " AND legal_entity_id = {legal_entity} AND order_code = {value} AND order_code <> '')"
-)
-OF_KEY = OF_ORDER.replace("order_code", "idempotency_key")
-
-
-def earlier_redemption(
-    coupon: CouponSnapshot, customer: CustomerState, order_code: str, idempotency_key: str
-) -> str | None:
-    """Return the id of the first redemption of this order or with this key; None when there is none."""
-    searches = [
-        bind(
-            template,
-            coupon=coupon.id,
-            customer=customer.customer_number,
-            legal_entity=customer.legal_entity_id,
-            value=value,
-        )
-        for template, value in ((OF_ORDER, order_code), (OF_KEY, idempotency_key))
-        if value
-    ]
-    if not searches:
-        return None
-    rows = fetch_rows(
-        sql(
-            "SELECT external_id FROM ({found}) AS found ORDER BY id LIMIT 1",
-            found=Sql.joined(" UNION ALL ", searches),
-        ),
-        prepared=True,
-    )
-    return rows[0][0] if rows else None
 
 
 def record_use(

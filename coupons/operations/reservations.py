@@ -22,6 +22,7 @@ from coupons.eligibility import judge, use_reasons
 from coupons.eligibility_queries import (
     CouponSnapshot,
     CustomerState,
+    earlier_redemption,
     held_by_others,
     read_coupon,
     read_customer_state,
@@ -38,7 +39,7 @@ from coupons.errors import (
 )
 from coupons.models import Redemption, Reservation
 from coupons.money import Amount, Money
-from coupons.operations.redemptions import Redeemed, earlier_redemption, record_use
+from coupons.operations.redemptions import Redeemed, record_use
 from coupons.orders import Buyer, Order, OrderItem
 
 MOST_OF_CUSTOMER = 5

@@ -5,7 +5,7 @@ import pytest
 from catalog.models import Category
 from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
-from coupons.eligibility_queries import products_in_categories
+from coupons.eligible_products import products_in_categories
 from coupons.models import Coupon
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponCategoryFactory, CouponFactory
