@@ -11,10 +11,9 @@ from typing import Any
 from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
 
-from core.document_sizes import check_document_size
 from core.errors import InvalidInput
 from core.json_types import JsonMapping, JsonObject
-from core.json_values import is_deeper_than
+from core.json_values import check_document_size, is_deeper_than
 
 MAX_OPERATIONS = 1_000
 MAX_DEPTH = 20

@@ -47,7 +47,6 @@ from core.api.preferences import (
 from core.api.schema import WRITES_OF_ONE, Operation
 from core.api.searches import limits_of, refuse_long_search
 from core.bodies import Body
-from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import (
     AlreadyThere,
     InvalidInput,
@@ -56,6 +55,7 @@ from core.errors import (
     NotAllowed,
     NotFound,
 )
+from core.json_values import LARGEST_DOCUMENT
 from core.representation.fields import Languages
 from core.representation.languages import MAX_HEADER_LENGTH, accepted_languages
 from core.representation.pages import Along, KeyPartitions, PageRequest, fetch_page

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
-from core.document_sizes import LARGEST_DOCUMENT
 from core.imports.merge_specs import COMPOSED, MergeSpec, OtherName, Reference, Unique
+from core.json_values import LARGEST_DOCUMENT
 
 GIVEN = "import_given"
 RESOLVED = "import_resolved"

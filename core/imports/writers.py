@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 from django.db import transaction
 
-from core.document_sizes import LARGEST_DOCUMENT, check_document_size, document_size
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
 from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
@@ -22,6 +21,7 @@ from core.imports.records import Record
 from core.imports.shadows import Rows, shadowed
 from core.imports.stages import CopiedRows
 from core.json_types import JsonMapping
+from core.json_values import LARGEST_DOCUMENT, check_document_size, document_size
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 

@@ -12,8 +12,8 @@ from typing import Self
 import orjson
 from django.conf import settings
 
-from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import InvalidInput
+from core.json_values import LARGEST_DOCUMENT
 from core.representation.fields import Languages
 from core.representation.representations import Representation, SortKey
 from core.sql.composition import (
