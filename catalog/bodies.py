@@ -30,11 +30,9 @@ from core.bodies import (
     read_bodies,
     read_body,
 )
-from core.errors import DomainError, InvalidBody
+from core.errors import DomainError
 from core.json_types import JsonObject
 from core.representation.languages import (
-    NO_LANGUAGES,
-    LanguageContext,
     Name,
     Translations,
 )
@@ -162,6 +160,8 @@ class OwnClassificationMixin(Body, kw_only=True):
 class CategoryBody(CatalogDocument, kw_only=True):
     """A whole category."""
 
+    refused_as = InvalidCategoryBody
+
     # Members have the names of the columns that they go into. `position` None keeps the position of a stored
     # category, and means last among its siblings when it is new or gets another parent. `type` and
     # `own_mixins` None keep what is stored (STANDARD, none for a new category).
@@ -217,14 +217,6 @@ class CategoryBody(CatalogDocument, kw_only=True):
     def own_classification_mixins(self) -> list[JsonObject] | None:
         """The classification mixins as they are stored."""
         return None if self.own_mixins is None else msgspec.to_builtins(self.own_mixins)
-
-
-def read_category(value: object, languages: LanguageContext = NO_LANGUAGES) -> CategoryBody:
-    """Return a whole category; raise InvalidCategoryBody naming every field that is wrong."""
-    try:
-        return read_body(CategoryBody, value, languages=languages)
-    except InvalidBody as refused:
-        raise InvalidCategoryBody(refused.problems) from refused
 
 
 class ProductDetails(CatalogDocument, kw_only=True):
@@ -324,6 +316,8 @@ class TypedReference(AssignedReference, kw_only=True):
 class AssignmentUpsertBody(Body, kw_only=True):
     """A product that belongs to a category."""
 
+    refused_as = InvalidReferenceBody
+
     ref: Annotated[AssignedReference, Meta(description="What is assigned.")]
 
 
@@ -331,14 +325,6 @@ class CategoryAssignmentBody(AssignmentUpsertBody, kw_only=True):
     """A product that is to be assigned to a category."""
 
     ref: Annotated[TypedReference, Meta(description="What is assigned.")]
-
-
-def read_assignment(kind: type[AssignmentUpsertBody], value: object) -> str:
-    """Return the id of the product that is assigned; raise InvalidReferenceBody naming what is wrong."""
-    try:
-        return read_body(kind, value).ref.id
-    except InvalidBody as refused:
-        raise InvalidReferenceBody(refused.problems) from refused
 
 
 def read_assignments(kind: type[AssignmentUpsertBody], values: list[object]) -> list[str | DomainError]:
@@ -351,6 +337,8 @@ def read_assignments(kind: type[AssignmentUpsertBody], values: list[object]) -> 
 class TreeSearchBody(Body, kw_only=True):
     """Which trees are searched: those that hold one of these categories."""
 
+    refused_as = InvalidCategoryBody
+
     category_ids: Annotated[
         list[OptionalReference], Meta(max_length=MOST_TREES, description="Ids of categories.")
     ]
@@ -360,10 +348,7 @@ def read_category_ids(value: object) -> list[str]:
     """Return the ids of a search for trees."""
     if not isinstance(value, dict) or value.get("categoryIds") is None:
         raise MissingCategoryIds
-    try:
-        return read_body(TreeSearchBody, value).category_ids
-    except InvalidBody as refused:
-        raise InvalidCategoryBody(refused.problems) from refused
+    return read_body(TreeSearchBody, value).category_ids
 
 
 class CreatedId(Body, kw_only=True):

@@ -73,8 +73,10 @@ class Body(Struct, rename="camel", kw_only=True):
 
     A rule over several fields is a `__post_init__` that raises ValueError; `{path}` in its sentence becomes
     the path of the object. `parts` names the member that a property reads: without it the property is empty.
+    `refused_as` is the error of one that cannot be read.
     """
 
+    refused_as: ClassVar[type[InvalidBody]] = InvalidBody
     parts: ClassVar[Mapping[str, str]] = {}
     documented: ClassVar[Mapping[str, JsonMapping]] = {}
 
@@ -137,7 +139,7 @@ class DocumentBody(Body):
 
 
 def read_body(kind: type[BodyType], value: object, *, languages: LanguageContext = NO_LANGUAGES) -> BodyType:
-    """Return the value as a body of the kind; raise InvalidBody naming every field that is wrong."""
+    """Return the value as a body of the kind; raise its InvalidBody, naming every field that is wrong."""
     try:
         return msgspec.convert(value, kind, dec_hook=languages.read)
     except (msgspec.ValidationError, InvalidInput) as refused:
@@ -170,13 +172,14 @@ def _read_slowly(
     walk = _Walk(languages)
     read = walk.value(_described(kind), value, "")
     if walk.problems:
-        raise InvalidBody(walk.problems)
+        raise kind.refused_as(walk.problems)
     try:
         return msgspec.convert(read, kind, dec_hook=languages.read)
     except msgspec.ValidationError as fault:  # a rule over several fields, in a `__post_init__`
         message, _, place = str(fault).partition(" - at `$")
         path = place.strip(".`")
-        raise InvalidBody([Problem(path, "invalid", message.replace("{path}", path))]) from refused
+        problem = Problem(path, "invalid", message.replace("{path}", path))
+        raise kind.refused_as([problem]) from refused
 
 
 @cache

@@ -2,10 +2,11 @@ from django import forms
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from catalog.bodies import CategoryBody, read_category
+from catalog.bodies import CategoryBody
 from catalog.models import Category
 from core.admin import AutocompleteSelect, DocumentForm
 from core.admin.faults import fault_text
+from core.bodies import read_body
 from core.errors import InvalidBody, Problem
 from core.model_fields import foreign_key
 
@@ -106,7 +107,7 @@ class CategoryForm(DocumentForm):
     def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         try:
-            self.body = read_category(self.document())
+            self.body = read_body(CategoryBody, self.document())
         except InvalidBody as refused:
             for problem in refused.problems:
                 self.refuse(problem)

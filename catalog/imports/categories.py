@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from catalog.bodies import CategoryBody, read_category
+from catalog.bodies import CategoryBody
 from catalog.imports.category_paths import NAMED_BY_PATH, located
 from catalog.models import Category, CategoryNumber
 from catalog.operations.categories import OWN_COLUMNS, delete_categories_only
 from catalog.operations.category_imports import CODE, NUMBER, id_of, upsert_categories_in_bulk
 from catalog.representations import CATEGORY
 from catalog.subtrees import is_category
+from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
@@ -116,7 +117,7 @@ EXPORT = Export(
 
 def read_row(body: Mapping[str, object], tenant: TenantRecord) -> CategoryBody:
     languages = LanguageContext(None, tenant.default_language, allowed=tenant.languages)
-    row = read_category(body, languages)
+    row = read_body(CategoryBody, body, languages=languages)
     if row.external_id is None:
         raise InvalidInput("id is missing.", field="id")
     return row

@@ -20,7 +20,6 @@ from catalog.bodies import (
     AssignmentUpsertBody,
     CategoryAssignmentBody,
     CreatedId,
-    read_assignment,
     read_assignments,
 )
 from catalog.errors import CategoriesOfReferenceNotFound, CategoryNotFound
@@ -35,7 +34,7 @@ from core.api import parameters
 from core.api.json import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
 from core.api.schema import operation
-from core.bodies import Body
+from core.bodies import Body, read_body
 from core.errors import InvalidInput
 from core.json_types import JsonObject
 from core.representation.pages import Along, KeyPartitions
@@ -151,7 +150,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         assignment_id = operations.assign_product(
             tenant_id=self.caller.tenant.id,
             category_id=category_id,
-            product_id=read_assignment(CategoryAssignmentBody, request.data),
+            product_id=read_body(CategoryAssignmentBody, request.data).ref.id,
             at=self.at,
         )
         return id_response(assignment_id)

@@ -13,7 +13,7 @@ from catalog.api.viewsets.base import (
     key_in,
     require_category,
 )
-from catalog.bodies import CategoryBody, CreatedId, read_category
+from catalog.bodies import CategoryBody, CreatedId
 from catalog.errors import CategoryNotFound, InvalidCategory, InvalidLanguages, RelativesNotFound
 from catalog.models import Category
 from catalog.operations import categories as operations
@@ -25,7 +25,7 @@ from core.api import parameters
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
-from core.bodies import SearchBody
+from core.bodies import SearchBody, read_body
 from core.json_types import JsonObject
 from core.representation.languages import LanguageContext, accepted_languages, unconfigured_languages
 from core.representation.pages import Along
@@ -131,7 +131,7 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         Publishing it needs category.category_publish.
         """
-        body = read_category(request.data, self.write_languages())
+        body = read_body(CategoryBody, request.data, languages=self.write_languages())
         if self.query.get("publish"):
             self.check_publish_parameter(body)
         category = operations.create_category(
@@ -156,7 +156,7 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         Publishing it needs category.category_publish, unpublishing it category.category_unpublish.
         """
-        body = read_category(request.data, self.write_languages())
+        body = read_body(CategoryBody, request.data, languages=self.write_languages())
         category_id = check_client_id(category_id, field="categoryId")
         if body.external_id not in (None, category_id):
             raise InvalidCategory("The id in the body is not the one in the path", field="id")
@@ -182,7 +182,7 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         def edit(category: Category) -> CategoryBody:
             document = apply_patch(category_document(category), patch, protected=PROTECTED)
-            body = read_category(document, languages)
+            body = read_body(CategoryBody, document, languages=languages)
             if self.query.get("publish"):
                 self.check_publish_parameter(body)
             return body
