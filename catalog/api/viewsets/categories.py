@@ -131,9 +131,7 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         Publishing it needs category.category_publish.
         """
-        body = read_body(CategoryBody, request.data, languages=self.write_languages())
-        if self.query.get("publish"):
-            self.check_publish_parameter(body)
+        body = self.read(request.data, self.write_languages())
         category = operations.create_category(
             tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
@@ -156,13 +154,11 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         Publishing it needs category.category_publish, unpublishing it category.category_unpublish.
         """
-        body = read_body(CategoryBody, request.data, languages=self.write_languages())
+        body = self.read(request.data, self.write_languages())
         category_id = check_client_id(category_id, field="categoryId")
         if body.external_id not in (None, category_id):
             raise InvalidCategory("The id in the body is not the one in the path", field="id")
         body.external_id = category_id
-        if self.query.get("publish"):
-            self.check_publish_parameter(body)
         created = operations.upsert_category(
             tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
@@ -182,10 +178,7 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         def edit(category: Category) -> CategoryBody:
             document = apply_patch(category_document(category), patch, protected=PROTECTED)
-            body = read_body(CategoryBody, document, languages=languages)
-            if self.query.get("publish"):
-                self.check_publish_parameter(body)
-            return body
+            return self.read(document, languages)
 
         operations.edit_category(
             tenant_id=self.caller.tenant.id,
@@ -225,12 +218,14 @@ class CategoryViewSet(CategoryServiceViewSet):
             may_publish=self.has_scope(CATEGORY_PUBLISH), may_unpublish=self.has_scope(CATEGORY_UNPUBLISH)
         )
 
-    def check_publish_parameter(self, body: CategoryBody) -> None:
-        """Refuse a parameter `publish` that contradicts the body."""
-        if body.is_published != parameters.flag(self.query, "publish"):
+    def read(self, document: object, languages: LanguageContext) -> CategoryBody:
+        """Return the body of a category; refuse a parameter `publish` that contradicts it."""
+        body = read_body(CategoryBody, document, languages=languages)
+        if self.query.get("publish") and body.is_published != parameters.flag(self.query, "publish"):
             raise InvalidCategory(
                 "Parameter 'publish' must match 'published' of the request body", field="publish"
             )
+        return body
 
 
 def category_document(category: Category) -> JsonObject:
