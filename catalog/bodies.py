@@ -26,7 +26,6 @@ from core.bodies import (
     Reference,
     SchemaMetadata,
     Validity,
-    in_utc,
     read_bodies,
     read_body,
 )
@@ -207,11 +206,11 @@ class CategoryBody(CatalogDocument, kw_only=True):
 
     @property
     def valid_from(self) -> datetime | None:
-        return in_utc(self.validity.starts_at) if self.validity and self.validity.starts_at else None
+        return self.validity.starts_at if self.validity else None
 
     @property
     def valid_to(self) -> datetime | None:
-        return in_utc(self.validity.ends_at) if self.validity and self.validity.ends_at else None
+        return self.validity.ends_at if self.validity else None
 
     @property
     def own_classification_mixins(self) -> list[JsonObject] | None:

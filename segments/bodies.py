@@ -20,7 +20,6 @@ from core.bodies import (
     DocumentBody,
     Reference,
     Validity,
-    in_utc,
     read_body,
 )
 from core.errors import DomainError, InvalidInput
@@ -70,12 +69,12 @@ class WindowedBody(DocumentBody, kw_only=True):
     @property
     def valid_from(self) -> datetime | None:
         """The start of the window; None when it is open."""
-        return in_utc(self.validity.starts_at) if self.validity else None
+        return self.validity.starts_at if self.validity else None
 
     @property
     def valid_to(self) -> datetime | None:
         """The end of the window; None when it is open."""
-        return in_utc(self.validity.ends_at) if self.validity else None
+        return self.validity.ends_at if self.validity else None
 
 
 Status = Literal["ACTIVE", "INACTIVE"]

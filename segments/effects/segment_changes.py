@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from accounts.models import Site
-from core.bodies import in_utc
 from core.json_types import JsonMapping, JsonObject
 from core.timestamps import format_time
 from segments.counting import Count
@@ -148,8 +147,8 @@ def state_change(tenant_id: int, body: SegmentChangeBody) -> JsonMapping:
             return {"status": "ACTIVE"}
     change: JsonObject = {} if body.status is None else {"status": body.status}
     if body.validity is not None:
-        change["valid_from"] = in_utc(body.validity.starts_at)
-        change["valid_to"] = in_utc(body.validity.ends_at)
+        change["valid_from"] = body.validity.starts_at
+        change["valid_to"] = body.validity.ends_at
     if body.site_code is not None:
         site = Site.objects.filter(tenant=tenant_id, code=body.site_code).values_list("id", flat=True).first()
         if site is None:

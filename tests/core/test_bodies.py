@@ -99,6 +99,13 @@ def test_every_form_of_an_instant_is_read(text, instant):
     assert read_body(Order, {**GOOD, "placedAt": text}).placed_at == instant
 
 
+def test_a_window_is_in_utc():
+    window = read_body(Validity, {"from": "2024-01-31T12:00:00+01:00", "to": "2024-01-31T12:00:00+01"})
+    instant = datetime(2024, 1, 31, 11, tzinfo=UTC)
+    assert (window.starts_at, window.ends_at) == (instant, instant)
+    assert (window.starts_at.tzinfo, window.ends_at.tzinfo) == (UTC, UTC)
+
+
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
 @pytest.mark.parametrize(
     ("kind", "field"),
