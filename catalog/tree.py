@@ -10,6 +10,7 @@ number of set-based statements, whatever the size of the forest. See docs/catego
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
@@ -99,33 +100,36 @@ def stored_value(category: Category, name: str) -> Sql:
 def locked_tree(tenant_id: int) -> "LockedTree":
     """Wait for the tenant's tree lock, hold it until commit, and return the tree to write to.
 
-    The first statement of every transaction that writes categories. Makes the hidden root when the
-    tenant has none yet.
+    The first statement of every transaction that writes categories.
     """
     take_lock(Lock.CATEGORY_TREE, tenant_id)
-    root = Category.all_nodes.filter(tenant=tenant_id, parent=None).first()
-    if root is None:
-        root = Category(
-            tenant_id=tenant_id,
-            external_id=HIDDEN_ROOT_ID,
-            version=0,
-            lft=1,
-            rght=2,
-            level=0,
-            tree_id=tenant_id,
-        )
-        root.save_base(raw=True, force_insert=True)
-    return LockedTree(tenant_id, root)
+    return LockedTree(tenant_id)
 
 
 class LockedTree:
     """A tenant's category tree while its lock is held. Categories passed in were read under the lock."""
 
-    def __init__(self, tenant_id: int, root: Category) -> None:
+    def __init__(self, tenant_id: int) -> None:
         self.tenant_id = tenant_id
-        self.root = root
 
     # Reading under the lock
+
+    @cached_property
+    def root(self) -> Category:
+        """The hidden root, which is made when the tenant has none yet."""
+        root = Category.all_nodes.filter(tenant=self.tenant_id, parent=None).first()
+        if root is None:
+            root = Category(
+                tenant_id=self.tenant_id,
+                external_id=HIDDEN_ROOT_ID,
+                version=0,
+                lft=1,
+                rght=2,
+                level=0,
+                tree_id=self.tenant_id,
+            )
+            root.save_base(raw=True, force_insert=True)
+        return root
 
     def find(self, external_id: str | None) -> Category | None:
         """Return the category with its parent and its `stored_numbers`; None when there is none."""
@@ -145,12 +149,12 @@ class LockedTree:
 
         The present parent of the `child` is not read again.
         """
-        if external_id is None:
-            return self.root
         if child is not None and "parent" in child._state.fields_cache:
             present: Category = child.parent
-            if present.external_id == external_id:
+            if external_id == (None if present.parent_id is None else present.external_id):
                 return present
+        if external_id is None:
+            return self.root
         found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id).first()
         if found is None:
             raise ParentNotFound(external_id)
@@ -314,7 +318,8 @@ class LockedTree:
                         tenant=param(self.tenant_id),
                     )
                 )
-        self.root.refresh_from_db()
+        if "root" in self.__dict__:  # it has been read, and may be the parent of what is written next
+            self.root.refresh_from_db()
         return len(wrong)
 
     def place_written(self, keys: Sequence[int]) -> None:

@@ -352,7 +352,7 @@ def test_a_patch_asks_only_for_what_it_changes(
     """Neither the code nor the external numbers, which stay, are looked for among others or written."""
     api.post(URL, WHOLE)
     api.get(f"{URL}/floor")
-    with django_assert_num_queries(7):  # the lock, the root, the category, its place, the row, both ends
+    with django_assert_num_queries(6):  # the lock, the category, its place, the row, both ends
         assert api.patch(f"{URL}/floor", {"position": 3}).status_code == 204
     assert api.get(f"{URL}/floor").json()["ecn"] == ["AX6784", "123078"]
 
