@@ -9,6 +9,7 @@ from core.errors import (
     NotAllowed,
     NotAuthenticated,
     TooMuchToDelete,
+    Unavailable,
 )
 
 
@@ -81,6 +82,17 @@ class TokenRequestRefused(DomainError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class NoSigningKey(Unavailable):
+    """No token can be signed; the log says what the operator has to do."""
+
+    code = "no_signing_key"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No tokens can be issued at the moment; the service's log says what to do.", retry_after=60
+        )
 
 
 class NotAContact(InvalidInput):

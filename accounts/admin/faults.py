@@ -12,6 +12,7 @@ FAULTS = (
         "password/reset, and staff in the admin."
     ),
     _("Access Token expired"),
+    _("No tokens can be issued at the moment; the service's log says what to do."),
     _("Invalid refresh token"),
     _("Invalid client identifier"),
     _("Invalid credentials"),

@@ -1,6 +1,8 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
+from django.utils.module_loading import import_string
 
 
 class IdentityConfig(AppConfig):
@@ -13,3 +15,4 @@ class IdentityConfig(AppConfig):
         import_module("accounts.identity.journal")
         import_module("accounts.identity.background_tasks")
         import_module("accounts.identity.personal_data")
+        register(import_string("accounts.identity.checks.check_signing_key"), Tags.database, deploy=True)

@@ -6,6 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from accounts.identity.models import SigningKey
+from accounts.identity.tokens.keys import UNREADABLE_KEY, UNREADABLE_KEY_REMEDY, create_first_keys
 from config.server.embedded_postgres.base import DatabaseWrapper
 from config.server.embedded_postgres.server import EmbeddedServer
 from config.server.management.commands import pg, serve
@@ -83,3 +85,17 @@ def test_demo_shop_is_loaded_until_a_load_has_been_finished_once(tmp_path, setti
     serve.Command()._load_demo()
 
     assert loads == ["load_demo_data", "load_demo_data"]
+
+
+@pytest.mark.django_db
+def test_serve_refuses_a_secret_key_that_no_token_can_be_signed_with(tmp_path, settings, monkeypatch):
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setattr(serve, "require_free_port", lambda *arguments: None)
+    SigningKey.objects.all().delete()
+    create_first_keys()
+    settings.SECRET_KEY = "another secret key that is long enough to be taken for a real one"
+
+    with pytest.raises(CommandError) as refused:
+        call_command("serve")
+
+    assert str(refused.value) == f"{UNREADABLE_KEY} {UNREADABLE_KEY_REMEDY}"

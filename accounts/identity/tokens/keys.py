@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -16,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
     generate_private_key,
 )
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.encoding import force_bytes
 
+from accounts.errors import NoSigningKey
 from accounts.identity.models import SigningKey
 from core.json_types import JsonObject
 from core.sql.locks import Lock, take_lock
@@ -29,6 +30,12 @@ ALGORITHM = "RS256"
 KEY_BITS = 2048
 CACHE_SECONDS = 60
 LEAST_SECONDS_BETWEEN_LOADS = 5  # a flood of tokens with made-up key ids must not become one of statements
+UNREADABLE_KEY = "The key that signs tokens cannot be decrypted with this SECRET_KEY."
+UNREADABLE_KEY_REMEDY = (
+    "Set the SECRET_KEY that it was made with, or run `manage.py rotate_signing_keys` to sign with new keys."
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +176,18 @@ def is_readable(row: SigningKey) -> bool:
     return _decrypt(row) is not None
 
 
+def has_unreadable_key() -> bool:
+    """Say whether tokens cannot be signed: the active key was made with another secret key."""
+    active = SigningKey.objects.filter(status="active").first()
+    return active is not None and not is_readable(active)
+
+
 def decrypted(row: SigningKey) -> RSAPrivateKey:
-    """Return the private key; raise ImproperlyConfigured when no secret key of the settings decrypts it."""
+    """Return the private key; raise NoSigningKey when no secret key of the settings decrypts it."""
     private_key = _decrypt(row)
     if private_key is None:
-        raise ImproperlyConfigured(
-            "The key that signs tokens cannot be decrypted with this SECRET_KEY. Set the SECRET_KEY that it"
-            " was made with, or run `manage.py rotate_signing_keys` to sign with new keys."
-        )
+        logger.error("%s %s", UNREADABLE_KEY, UNREADABLE_KEY_REMEDY)
+        raise NoSigningKey
     return private_key
 
 

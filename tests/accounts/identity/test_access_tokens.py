@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts.errors import AccessTokenExpired, InvalidAccessToken
+from accounts.errors import AccessTokenExpired, InvalidAccessToken, NoSigningKey
+from accounts.identity.checks import check_signing_key
 from accounts.identity.models import ApiClient, SigningKey
 from accounts.identity.operations.clients import change_api_client, revoke_client_tokens
 from accounts.identity.operations.signing_keys import rotate_signing_keys
@@ -398,14 +399,33 @@ def test_rotation_replaces_keys_that_another_secret_key_encrypted(stored_signing
     assert decrypted(active).key_size == 2048
 
 
-def test_another_secret_key_stops_signing_but_not_verifying(tenant, token, now, settings, monkeypatch):
+def test_another_secret_key_stops_signing_but_not_verifying(
+    tenant, token, now, settings, monkeypatch, caplog
+):
     monkeypatch.setattr(keys, "private_keys", keys.PrivateKeys())
     verification.forget_accepted_tokens()
     signing_keys.forget()
     settings.SECRET_KEY = "another secret key that is long enough to be taken for a real one"
     assert verify_access_token(token, at=now).client_id == "backend"
-    with pytest.raises(ImproperlyConfigured, match="cannot be decrypted with this SECRET_KEY"):
+    with pytest.raises(NoSigningKey):
         issue_access_token(tenant=tenant, kind=CallerKind.SERVICE, client_id="backend", at=now)
+    assert caplog.messages == [f"{keys.UNREADABLE_KEY} {keys.UNREADABLE_KEY_REMEDY}"]
+
+
+def test_another_secret_key_is_found_before_it_meets_a_client(stored_signing_keys, now, settings):
+    assert check_signing_key(databases=["default"]) == []
+    settings.SECRET_KEY = "another secret key that is long enough to be taken for a real one"
+    assert check_signing_key(databases=None) == []
+    [error] = check_signing_key(databases=["default"])
+    assert (error.id, error.msg) == ("identity.E001", keys.UNREADABLE_KEY)
+    assert "manage.py rotate_signing_keys" in error.hint
+    rotate_signing_keys(at=now)
+    assert check_signing_key(databases=["default"]) == []
+
+
+def test_a_database_without_keys_is_fit_for_any_secret_key(db):
+    assert not SigningKey.objects.exists()
+    assert check_signing_key(databases=["default"]) == []
 
 
 def test_former_secret_key_still_decrypts(stored_signing_keys, settings):

@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from accounts.identity.tokens.keys import UNREADABLE_KEY, UNREADABLE_KEY_REMEDY, has_unreadable_key
 from config.checks import FORMER_LAYOUT, FORMER_LAYOUT_REMEDY, has_former_layout
 from config.demo.logins import published_logins
 from config.environment import Environment
@@ -81,6 +82,8 @@ class Command(BaseCommand):
         except ServerUnavailable as error:
             raise CommandError(str(error)) from error
         self._migrate()
+        if has_unreadable_key():
+            raise CommandError(f"{UNREADABLE_KEY} {UNREADABLE_KEY_REMEDY}")
         if demo:
             self._load_demo(insecure_demo_logins=insecure_demo_logins)
         if not settings.DEBUG:

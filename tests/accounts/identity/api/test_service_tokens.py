@@ -7,14 +7,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.errors import TokenRequestRefused
+from accounts.errors import NoSigningKey, TokenRequestRefused
 from accounts.identity.operations.clients import (
     change_api_client,
     create_api_client,
     grant_service_token,
     rotate_client_secret,
 )
-from accounts.identity.tokens import verify_access_token
+from accounts.identity.tokens import keys, verify_access_token
 from accounts.identity.tokens.keys import signing_keys
 from tests.conftest import web_client
 
@@ -58,6 +58,17 @@ def test_request_without_scope_grants_all_scopes_of_the_client(backend, tenant):
     }
     assert caller.tenant.name == "acme"
     assert caller.client_id == "backend"
+
+
+def test_a_secret_key_that_no_token_can_be_signed_with_is_no_fault_without_a_word(
+    backend, settings, monkeypatch, caplog
+):
+    monkeypatch.setattr(keys, "private_keys", keys.PrivateKeys())
+    settings.SECRET_KEY = "another secret key that is long enough to be taken for a real one"
+    answer = request_token(grant_type="client_credentials", client_id="backend", client_secret=backend[1])
+    assert (answer.status_code, answer["Retry-After"]) == (503, "60")
+    assert str(NoSigningKey()) in answer.text
+    assert f"{keys.UNREADABLE_KEY} {keys.UNREADABLE_KEY_REMEDY}" in caplog.messages
 
 
 def test_scope_narrows_what_is_granted(backend):
