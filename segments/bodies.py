@@ -221,9 +221,10 @@ class BulkSegmentResult(BulkAssignmentResult, kw_only=True):
 
 def read_segment(value: object, languages: LanguageContext, *, segment_id: str) -> IdentifiedSegmentBody:
     """Read a whole segment whose id the address names; an id in the body must be the same."""
+    segment_id = _of_address(segment_id, "segmentId")
     if isinstance(value, dict):
         named = value.get("id")
-        if named is not None and (not isinstance(named, str) or trimmed(named) != trimmed(segment_id)):
+        if named is not None and (not isinstance(named, str) or trimmed(named) != segment_id):
             raise InvalidInput("The id in the body is not the one in the path.", field="id")
         value = {**value, "id": segment_id}
     return read_body(IdentifiedSegmentBody, value, languages=languages)
@@ -231,13 +232,26 @@ def read_segment(value: object, languages: LanguageContext, *, segment_id: str) 
 
 def read_customer_assignment(value: object, member: Member) -> CustomerAssignmentBody:
     """Read an assignment of the member that the address names; without a body it is empty."""
-    ids = {"customerId": member.customer_id, "legalEntityId": member.legal_entity_id}
+    ids = {
+        "customerId": _of_address(member.customer_id, "customerId"),
+        "legalEntityId": member.legal_entity_id and _of_address(member.legal_entity_id, "legalEntityId"),
+    }
     return read_body(CustomerAssignmentBody, _with_ids(value, ids))
 
 
 def read_item_assignment(value: object, *, item_id: str) -> ItemAssignmentBody:
     """Read an assignment of the item that the address names; without a body it is empty."""
-    return read_body(ItemAssignmentBody, _with_ids(value, {"id": item_id}))
+    return read_body(ItemAssignmentBody, _with_ids(value, {"id": _of_address(item_id, "itemId")}))
+
+
+def _of_address(value: str, field: str) -> str:
+    """Return the id that the address names; refuse one that would be trimmed, as no other address is it."""
+    if value != trimmed(value):
+        raise InvalidInput(
+            f"{field} in the address must not begin or end with blanks, invisible characters or quotes.",
+            field=field,
+        )
+    return value
 
 
 def _with_ids(value: object, ids: Mapping[str, str | None]) -> object:

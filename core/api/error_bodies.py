@@ -56,6 +56,16 @@ class HttpRefusal(DomainError):
         self.status = status
 
 
+class UnsupportedCoding(HttpRefusal):
+    """The body is compressed, which no operation reads."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Compressed bodies are not read; send the body without Content-Encoding.",
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
+
+
 def status_of(error: DomainError) -> HTTPStatus:
     """Return the HTTP status that says what kind of error this is."""
     return error.status if isinstance(error, HttpRefusal) else status_of_kind(type(error))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from core.api.error_bodies import (
     SEGMENT_ERRORS,
     ErrorFormat,
     HttpRefusal,
+    UnsupportedCoding,
     fault_body,
     segment_error_body,
     status_of,
@@ -109,6 +110,8 @@ def error_response(exception: Exception, context: Mapping[str, object]) -> HttpR
     response._has_been_logged = status < HTTPStatus.INTERNAL_SERVER_ERROR  # type: ignore[attr-defined]
     if isinstance(error, errors.TooManyAttempts | errors.Unavailable):
         response["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UnsupportedCoding):
+        response["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16: what would be read
     return response
 
 

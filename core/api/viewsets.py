@@ -38,7 +38,7 @@ from core.api.conditional import (
     version_tag,
 )
 from core.api.document_checks import DocumentChecks
-from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
+from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat, UnsupportedCoding
 from core.api.errors import failure_response, logger
 from core.api.preferences import (
     STRICT,
@@ -69,7 +69,6 @@ from core.tenancy.callers import Caller, CallerKind
 from core.tenancy.limits import require_room
 from core.tenancy.rate_limits import rate_limits
 from core.tenancy.time_zones import zone_of_tenant
-from core.text import trimmed
 
 Instance = TypeVar("Instance")
 
@@ -137,9 +136,13 @@ class ApiRequest(Request):
 
 
 class AlwaysJson(BaseContentNegotiation):
-    """These services answer JSON whatever the client accepts."""
+    """These services answer JSON whatever the client accepts, and read a body whatever its type."""
 
     def select_parser(self, request: Request, parsers: Any) -> BaseParser:
+        """Return the parser; raise UnsupportedCoding for a compressed body."""
+        coding = request._request.META.get("HTTP_CONTENT_ENCODING")
+        if coding and coding.strip().lower() != "identity":
+            raise UnsupportedCoding
         return parsers[0]
 
     def select_renderer(
@@ -332,8 +335,7 @@ class ContractViewSet(DocumentChecks):
     def location_of(self, response: HttpResponse) -> str:
         path = self.request._request.path_info
         if self.action == "update":
-            above, _, name = path.rpartition("/")
-            return quote(f"{above}/{trimmed(name)}")
+            return quote(path)
         created: dict[str, str] = orjson.loads(response.content)
         return f"{quote(path)}/{quote(created['id'], safe='')}"
 

@@ -3,6 +3,7 @@
 from django.utils.translation import gettext_noop as _
 
 FAULTS = (
+    _("{field} in the address must not begin or end with blanks, invisible characters or quotes."),
     _("site and siteCode name different sites; send one of them."),
     _("The id in the body is not the one in the path."),
     _("The segment {segment} is inactive. The rule is evaluated once it is active."),

@@ -1,6 +1,10 @@
-"""Ids in bodies lose what pasting adds at their ends, in every service; what else is wrong is named."""
+"""Ids in bodies lose what pasting adds at their ends, in every service; what else is wrong is named.
+
+An id in an address is taken as it is: what a write makes is found at that address.
+"""
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -85,6 +89,44 @@ def test_an_id_is_read_as_it_was_meant(api: Api, pasted: str) -> None:
         "code"
     ] in (200, 204)
     assert not CustomerAssignment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("/customer-segment/acme/segments/{}", {"siteCode": "main", "name": "S"}),
+        ("/customer-segment/acme/segments/gold/customers/{}", {}),
+        ("/customer-segment/acme/segments/gold/customers/C1/{}", {}),
+        ("/customer-segment/acme/segments/gold/items/PRODUCT/{}", {}),
+        ("/customer-segment/acme/segments/gold/items/CATEGORY/{}", {}),
+        ("/category/acme/categories/{}", {"localizedName": {"en": "K"}, "code": "kc"}),
+        ("/category/acme/categories/K1/assignments/references/{}", {"ref": {"type": "PRODUCT"}}),
+        ("/product/acme/products/{}", {"code": "p2", "name": {"en": "P"}}),
+        ("/customer/acme/customers/{}", {"contactEmail": "new@example.com"}),
+        ("/customer-management/acme/legal-entities/{}", {"name": "L"}),
+        ("/site/acme/sites/{}", {"name": "S"}),
+    ],
+)
+def test_a_write_makes_nothing_at_another_address_than_its_own(
+    api: Api, address: str, body: dict[str, object]
+) -> None:
+    for text in (pasted.format(id) for pasted in PASTED for id in ("C1", "L1", "P1", "K1", "main", "new")):
+        answer = api.put(address.format(quote(text, safe="")), body)
+        assert answer.status_code in (400, 404), (text, answer.content)
+    for model in (CustomerAssignment, ItemAssignment, CategoryAssignment):
+        assert not model.objects.exists()
+    for model, external_id in ((Segment, "gold"), (Category, "K1"), (Product, "P1"), (LegalEntity, "L1")):
+        assert list(model.objects.exclude(external_id="root").values_list("external_id", flat=True)) == [
+            external_id
+        ]
+
+
+def test_what_an_address_has_around_an_id_is_named(api: Api) -> None:
+    answer = api.put("/customer-segment/acme/segments/%20a%20", {"siteCode": "main", "name": "S"})
+    assert (answer.status_code, answer.json()["details"]["field"]) == (400, "segmentId")
+    assert answer.json()["message"] == (
+        "segmentId in the address must not begin or end with blanks, invisible characters or quotes."
+    )
 
 
 @pytest.mark.parametrize(
