@@ -40,7 +40,11 @@ def staged(
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMPORARY TABLE {name} ({described}) ON COMMIT {ending}")
         count = 0
-        with cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
+        # psycopg's own errors would pass whoever knows those of Django
+        with (
+            connection.wrap_database_errors,
+            cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy,
+        ):
             write = copy.write_row
             for row in rows:
                 if isinstance(row, CopiedRows):

@@ -1,5 +1,7 @@
 """Error pages of the admin, and where a login leads."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -96,7 +98,13 @@ def test_a_logout_leads_to_the_login(staff_browser: Client):
     assert response.status_code == 200
 
 
-def test_a_session_of_the_admin_ends_after_twelve_hours(password_user):
+def test_a_session_of_the_admin_ends_after_twelve_hours(password_user, clock):
     browser = web_client()
     browser.post("/admin/login/", {"username": "staff", "password": PASSWORD})
     assert browser.cookies["sessionid"]["max-age"] == 12 * 60 * 60
+    clock.advance(timedelta(hours=11, minutes=59))
+    assert browser.get("/admin/segments/segment/").status_code == 200
+    clock.advance(timedelta(minutes=2))
+    ended = browser.get("/admin/segments/segment/")  # the cookie is still sent
+    assert ended.status_code == 302
+    assert ended["Location"].startswith("/admin/login/")

@@ -1,17 +1,21 @@
 """A database that is locked, frozen, read-only, or that ends connections."""
 
 import json
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import ConnectionHandler, OperationalError, connection, transaction
 
 from accounts.identity import scopes
+from config.database import database_settings
+from config.server.postgres.base import DatabaseWrapper
+from core.sql.fetching import ServerSilent
 from coupons.models import Coupon, Redemption
 from tests.factories.coupons import CouponFactory
 from tests.faults.proxies import FreezableProxy
@@ -36,6 +40,23 @@ def proxy() -> Iterator[FreezableProxy]:
     proxy = FreezableProxy(Path(parameters["host"]) / f".s.PGSQL.{parameters.get('port') or 5432}")
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def connect(proxy: FreezableProxy) -> Iterator[Callable[..., DatabaseWrapper]]:
+    """Connect through the proxy with the settings of a process of this role."""
+    made = []
+
+    def connect(role: str, **environ: str) -> DatabaseWrapper:
+        environ = {"DATABASE_URL": through(proxy), "SERVICE_ROLE": role, **environ}
+        wrapper = ConnectionHandler(database_settings(environ, Path("/")))["default"]
+        made.append(wrapper)
+        return wrapper
+
+    yield connect
+    proxy.thaw()
+    for wrapper in made:
+        wrapper.close()
 
 
 def through(proxy: FreezableProxy) -> str:
@@ -133,3 +154,80 @@ def test_a_read_only_database_is_left_until_it_accepts_writes_again(serve_databa
             cursor.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     wait_until(lambda: server.status_of("/readyz") == 200)
     assert server.send("GET", SEGMENTS, Authorization=token)[0] == 200
+
+
+@pytest.mark.parametrize("role", ["web", "background", "command"])
+def test_a_connection_notices_a_server_that_is_gone_without_a_word(connect, role):
+    wrapper = connect(role)
+    wrapper.ensure_connection()
+    with socket.fromfd(wrapper.connection.pgconn.socket, socket.AF_INET, socket.SOCK_STREAM) as end:
+        assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        options = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        assert [end.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in options] == [
+            30,
+            5,
+            3,
+            10_000,
+        ]
+
+
+def execute(wrapper: DatabaseWrapper, statement: str = "SELECT 1") -> None:
+    with wrapper.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def execute_many(wrapper: DatabaseWrapper) -> None:
+    with wrapper.cursor() as cursor:
+        cursor.executemany("SELECT %s", [[1], [2]])
+
+
+def copy_in(wrapper: DatabaseWrapper) -> None:
+    with wrapper.cursor() as cursor, cursor.copy("COPY names FROM STDIN") as copy:
+        copy.write_row(["a"])
+
+
+def copy_out(wrapper: DatabaseWrapper) -> None:
+    with wrapper.cursor() as cursor, cursor.copy("COPY names TO STDOUT") as copy:
+        list(copy.rows())
+
+
+def fetch_in_parts(wrapper: DatabaseWrapper) -> None:
+    with wrapper.chunked_cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchall()
+
+
+def send_in_pipeline(wrapper: DatabaseWrapper) -> None:
+    with wrapper.wrap_database_errors, wrapper.connection.pipeline():
+        wrapper.connection.execute("SELECT 1")
+
+
+SENT = [
+    execute,
+    execute_many,
+    copy_in,
+    copy_out,
+    fetch_in_parts,
+    send_in_pipeline,
+    DatabaseWrapper.savepoint,
+    DatabaseWrapper.commit,
+    DatabaseWrapper.rollback,
+    DatabaseWrapper.is_read_only,
+]
+
+
+@pytest.mark.parametrize("send", SENT, ids=lambda send: send.__name__)
+def test_whatever_is_sent_to_a_frozen_database_has_a_deadline(connect, proxy, send):
+    wrapper = connect("web")
+    assert wrapper.settings_dict["STATEMENT_DEADLINE"] == 7  # statement_timeout and two seconds
+    wrapper.settings_dict["STATEMENT_DEADLINE"] = 0.2
+    wrapper.ensure_connection()
+    wrapper.set_autocommit(False)
+    execute(wrapper, "CREATE TEMPORARY TABLE names (name text)")
+    proxy.freeze()
+
+    silent = (OperationalError, ServerSilent)  # Django leaves the errors of COPY as they are
+    with pytest.raises(silent, match=r"^PostgreSQL did not answer within 0\.2 s\.$"):
+        send(wrapper)
+
+    assert wrapper.connection.closed
