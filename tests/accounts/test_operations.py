@@ -49,6 +49,19 @@ def test_forgiven_attempt_does_not_count(db, now):
     assert counted == {limit.subject: 2, pair.subject: 0}
 
 
+def test_a_refused_attempt_counts_for_nothing(db, now):
+    own, address = AttemptLimit(subject_of("own"), most=2), AttemptLimit(subject_of("address"), most=9)
+    for _ in range(2):
+        count_attempt([own, address], at=now)
+    for _ in range(9):
+        with pytest.raises(TooManyAttempts):
+            count_attempt([own, address], at=now)
+    counted = dict(AttemptCounter.objects.values_list("subject", "attempts"))
+    assert counted == {own.subject: 2, address.subject: 2}
+    forgive_attempt([own, address])  # one that was under way when the others were refused
+    count_attempt([own, address], at=now)
+
+
 def test_counting_takes_one_statement(db, now, django_assert_num_queries):
     limits = [AttemptLimit(subject_of(number), most=9) for number in range(5)]
     with django_assert_num_queries(1):

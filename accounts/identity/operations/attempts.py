@@ -40,7 +40,8 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
 
     Counts before the attempt is made, in one statement, so that many attempts at once cannot slip through
     before the first of them has failed. Call it outside a transaction that a failure rolls back. What
-    succeeded is taken back by `forgive_attempt`.
+    succeeded is taken back by `forgive_attempt`. What is refused here counts for nothing: whoever goes on
+    against one limit would exhaust the wider ones of their neighbours, and many at once their own.
     """
     ordered = sorted(limits, key=lambda limit: limit.subject)
     rows = fetch_rows(
@@ -69,6 +70,7 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
         wait, what = max(waits)
         wait = max(1, wait)
         THROTTLED.labels(what).inc()
+        forgive_attempt(limits)
         raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
 
 

@@ -369,6 +369,12 @@ def test_throttle_ends_with_its_window(visitor, customer):
     assert log_in(visitor).status_code == 200
 
 
+def test_who_goes_on_with_one_account_does_not_lock_out_the_others_at_the_address(visitor, customer):
+    statuses = [log_in(visitor, email="nobody@example.com").status_code for _ in range(120)]
+    assert statuses == [401] * 5 + [429] * 115
+    assert log_in(visitor).status_code == 200
+
+
 def fail_from_one_address(visitor):
     """Exhaust the limit of an address: 20 times that of an account there."""
     for number in range(100):
