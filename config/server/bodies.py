@@ -8,6 +8,8 @@ from config.server.budget import ByteBudget
 from config.server.refusals import refuse
 from config.server.responses import BUSY, LATE_BODY, LONG_BODY, STOPPING, Awaited, Exchange, Response
 
+DISCARDED = 4  # times the longest body: what is read of a refused one, so that its client hears of it
+
 Complete = Callable[[dict[str, object], Exchange, bytes, int], None]
 
 
@@ -101,9 +103,9 @@ class Body:
             else:
                 self.is_busy = True
                 self.drop_parts()
-        if self.size != self.length and message["more_body"]:
-            if self.size <= collector.longest:
-                return self.receive_next()
+        if self.size != self.length and message["more_body"] and self.size <= DISCARDED * collector.longest:
+            return self.receive_next()
+        if self.size > collector.longest:
             return self.refuse(LONG_BODY, "long_body")
         return self.refuse(BUSY, "no_memory_for_body") if self.is_busy else self.complete()
 

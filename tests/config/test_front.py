@@ -187,11 +187,23 @@ def test_a_form_with_files_may_be_longer(complete):
     assert complete[0][2] == b"x" * 36
 
 
-def test_what_is_longer_than_ever_read_is_413_and_gives_its_bytes_back(complete):
+def test_a_body_that_is_longer_than_any_is_413_once_its_client_has_sent_it(complete):
+    bodies, protocol = collector(complete), Protocol()
+    bodies.collect({"CONTENT_LENGTH": "48"}, protocol)
+    for _ in range(3):
+        protocol.arrive(b"x" * 12)
+    assert protocol.sent == []  # a client that still sends may never see the response
+    protocol.arrive(b"x" * 12)
+    assert (complete, protocol.status, bodies.budget.used) == ([], 413, 0)
+
+
+def test_a_body_without_end_is_413_as_soon_as_four_times_the_longest_was_read(complete):
     bodies, protocol = collector(complete), Protocol()
     bodies.collect({}, protocol)
-    for _ in range(4):
+    for _ in range(13):
+        assert protocol.sent == []
         protocol.arrive(b"x" * 12)
+    protocol.arrive(b"x" * 12)
     assert (complete, protocol.status, bodies.budget.used) == ([], 413, 0)
 
 

@@ -131,10 +131,13 @@ def test_refused_requests_always_have_a_response_and_keep_their_connection(serve
             assert [status for status, _ in found] == [expected for _, expected in found]
 
 
-def test_a_longer_body_than_is_ever_read_is_refused_with_a_response(serve):
+def test_a_longer_body_than_is_ever_kept_is_refused_with_a_response(serve):
     server = serve(WEB_BODY_MB="3")
-    headers = {"Content_Type": "multipart/form-data; boundary=x"}
-    assert server.send("POST", "/admin/login/", b"x" * 4_000_000, **headers)[0] == 413
+    form, json_ = "multipart/form-data; boundary=x", "application/json"
+    for content_type, size in ((form, 4_000_000), (form, 11_000_000), (json_, 11_000_000)):
+        for _ in range(5):
+            answer = server.send("POST", "/admin/login/", b"x" * size, Content_Type=content_type)
+            assert answer[0] == 413
 
 
 def test_all_bodies_of_a_worker_together_are_bounded(serve):
