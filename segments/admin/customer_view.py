@@ -352,7 +352,7 @@ def count_below(nodes: list[JsonObject]) -> int:
 
 def shown_products(request: HttpRequest, view: CustomerView) -> dict[str, object]:
     """Return a page of the products, in the order of their keys, as the search narrows them."""
-    term = request.GET.get("q", "").replace("\0", "")[:200]
+    term = request.GET.get("q", "")[:200]
     after = key_of(request.GET.get("after", ""))
     among = None
     if term:
@@ -410,7 +410,7 @@ def usable_parts(request: HttpRequest, view: CustomerView) -> list[JsonObject]:
 
 def hits(request: HttpRequest) -> list[dict[str, str]]:
     """Return what a question in words may mean: products, categories and coupons that it finds."""
-    term = request.GET.get("why", "").replace("\0", "").strip()[:200]
+    term = request.GET.get("why", "").strip()[:200]
     user = request.user
     found: list[dict[str, str]] = []
     if not term:

@@ -63,7 +63,7 @@ def may_see_segments(request: HttpRequest) -> bool:
 
 def site_of(request: HttpRequest, shop: Tenant) -> str:
     """Return the code of the site that the address names; empty for all."""
-    code = request.GET.get("site", "").replace("\0", "")
+    code = request.GET.get("site", "")
     return code if code and Site.objects.filter(tenant=shop, code=code).exists() else ""
 
 

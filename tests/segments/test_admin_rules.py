@@ -363,6 +363,10 @@ def test_members_say_how_they_belong_and_why(staff_browser: Client, gold: Segmen
     unknown = staff_browser.get(why, {"customer": "nobody"})
     assert unknown.status_code == 200
     assert "errornote" in unknown.content.decode()
+    hostile = staff_browser.get(why, {"customer": "\0", "company": "\0"})  # as if nobody was named
+    assert (hostile.status_code, "errornote" in hostile.content.decode()) == (200, False)
+    hostile = staff_browser.get(why, {"customer": "c1\0", "company": "9" * 5_000, "\0": "\0"})
+    assert (hostile.status_code, "errornote" in hostile.content.decode()) == (200, True)
 
 
 # Who may
