@@ -18,7 +18,7 @@ from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
 from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
-from core.imports.writers import Removal, TableWriter, all_at_once
+from core.imports.writers import Removal, TableWriter, all_at_once, one_after_another
 from core.representation.fields import Nested, Text
 from core.sql.upserts import UpsertTarget, column_type
 from core.tenancy.callers import TenantRecord
@@ -129,7 +129,7 @@ EMAILS = UniqueValues(
 
 WRITER = TableWriter(
     table=CUSTOMERS,
-    read=read_customer,
+    read=one_after_another(read_customer),
     remove=Removal(
         all_at_once(lambda tenant, numbers: delete_customers(tenant_id=tenant.id, external_ids=numbers)),
         tables={"accounts_customer": Rows.OF_TENANT},
@@ -189,6 +189,6 @@ CUSTOMER_FILES = ImportResource(
     ),
 )
 CUSTOMER_FILES_WITH_ERASED = replace(
-    CUSTOMER_FILES, writer=replace(WRITER, read=partial(read_customer, allows_erased=True))
+    CUSTOMER_FILES, writer=replace(WRITER, read=one_after_another(partial(read_customer, allows_erased=True)))
 )
 """The same, when an operator says that customers who were erased may come back."""

@@ -13,7 +13,7 @@ from core.imports.merge_specs import MergeSpec, OtherName
 from core.imports.merge_statements import Mode
 from core.imports.other_names import STAND_IN, as_stored, other_name
 from core.imports.resources import Export, ImportResource
-from core.imports.writers import TableWriter
+from core.imports.writers import TableWriter, one_after_another
 from core.representation.fields import Nested, Text
 from core.representation.representations import Representation
 from core.sql.upserts import UpsertTarget
@@ -86,7 +86,9 @@ PRODUCTS_IN_CATEGORIES = ImportResource(
         Column("ref.code", note="instead of ref.id", is_exported=False),
         Column("ref.type", note="PRODUCT, or nothing", is_exported=False),
     ),
-    writer=TableWriter(table=CATEGORY_ASSIGNMENTS, read=read_category_assignment, key_of=key_of),
+    writer=TableWriter(
+        table=CATEGORY_ASSIGNMENTS, read=one_after_another(read_category_assignment), key_of=key_of
+    ),
     export=Export(
         Representation(
             table=ASSIGNMENT.table,

@@ -17,7 +17,7 @@ from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
 from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
-from core.imports.writers import Removal, TableWriter, all_at_once
+from core.imports.writers import Removal, TableWriter, all_at_once, one_after_another
 from core.representation.languages import LanguageContext
 from core.tenancy.callers import TenantRecord
 
@@ -135,7 +135,7 @@ PRODUCT_FILES = ImportResource(
     ),
     writer=TableWriter(
         table=PRODUCTS,
-        read=read_row,
+        read=one_after_another(read_row),
         remove=Removal(
             all_at_once(remove_products),
             tables={"catalog_product": Rows.OF_TENANT, "catalog_categoryassignment": Rows.NONE},

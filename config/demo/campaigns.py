@@ -17,8 +17,8 @@ from segments.imports.assignments import (
     SEGMENT_ITEMS,
     SegmentCustomerRow,
     SegmentItemRow,
-    staged_item,
-    staged_member,
+    staged_items,
+    staged_members,
 )
 from segments.imports.segments import SEGMENTS, SegmentRow, staged_segment
 
@@ -101,22 +101,24 @@ def load_items(
     load.merge("segment categories", SEGMENT_ITEMS, numbered(assigned))
 
 
-def member(campaign: int, household: int, company: str | None = None) -> tuple[object, ...]:
+def member(campaign: int, household: int, company: str | None = None) -> Sequence[object]:
     """Return the staged membership of a household in a campaign's segment."""
     row = SegmentCustomerRow(
         segment_id=segment_id(campaign), customer_id=str(household), legal_entity_id=company
     )
-    return staged_member(row)
+    _, *values = next(staged_members([row], [None]))
+    return values
 
 
 def item(
     campaign: int, item_type: Literal["PRODUCT", "CATEGORY"], item_id: str, *, includes: bool = False
-) -> tuple[object, ...]:
+) -> Sequence[object]:
     """Return the staged assignment of an item to a campaign's segment."""
     row = SegmentItemRow(
         segment_id=segment_id(campaign), type=item_type, id=item_id, includes_subcategories=includes
     )
-    return staged_item(row)
+    _, *values = next(staged_items([row], [None]))
+    return values
 
 
 def assigned_departments(

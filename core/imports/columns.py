@@ -1,7 +1,7 @@
 """Columns of a CSV file: each is a path into the JSON body that the API takes for the same thing."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
@@ -290,8 +290,22 @@ class Header:
             row = [self.replaced.get((index, cell.strip()), cell) for index, cell in enumerate(row)]
         return [*row, *(row[index] for index, _ in self.copied), *self.constants]
 
+    def read_rows(self, rows: Iterable[Sequence[str]]) -> list[tuple[JsonObject, Given] | InvalidInput]:
+        """Return each row as a body, and what it says; or the error that names what cannot be read."""
+        found: list[tuple[JsonObject, Given] | InvalidInput] = []
+        for row in rows:
+            try:
+                found.append(self.read(row))
+            except InvalidInput as error:
+                found.append(error)
+        for name in self.id_names:
+            for read in found:
+                if not isinstance(read, InvalidInput) and name in read[0]:
+                    read[0][name] = trimmed(read[0][name])
+        return found
+
     def read(self, row: Sequence[str]) -> tuple[JsonObject, Given]:
-        """Return the row as a body, and what it says: an empty value empties its column.
+        """Return the row as a body, its ids not trimmed, and what it says: an empty value empties its column.
 
         Raises InvalidInput naming the column that cannot be read.
         """
@@ -304,9 +318,6 @@ class Header:
         emptied = tuple([name for index, name in self.named if row[index] == ""])
         given = Given(self.given.names, emptied) if emptied else self.given
         body: JsonObject = {name: row[index] for index, name in self.flat if row[index] != ""}
-        for name in self.id_names:
-            if name in body:
-                body[name] = trimmed(body[name])
         for index, path, kind, name in self.deep:
             text = row[index]
             if text == "":

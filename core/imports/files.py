@@ -33,6 +33,7 @@ UNREAD = {
 ZSTD = b"\x28\xb5\x2f\xfd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 4_194_304  # bytes
+LINES_AT_ONCE = 1_000
 CHUNK = 1_048_576
 RECODED_CHUNK = 65_536
 ZSTD_CHUNK = 1_024  # bytes; a zstd block of a few bytes may unpack to 128 KiB
@@ -64,8 +65,9 @@ class InputFile:
     UTF-8. In a file without line feeds, carriage returns end the lines.
 
     `unended_line` is the number of the last line when it has no end of line, else 0; it is known once the
-    lines have been read to their end. Raises UnreadableFile when the file cannot be opened, and while
-    reading when its compression is broken or was cut off.
+    lines have been read to their end. `has_more` says whether a slice of lines was not the last one. Raises
+    UnreadableFile when the file cannot be opened, and while reading when its compression is broken or was cut
+    off.
     """
 
     def __init__(self, path: str, *, encoding: str | None = None, stream: BinaryIO | None = None) -> None:
@@ -80,6 +82,7 @@ class InputFile:
         self.plain: io.BufferedReader | None = None
         self.unended_line = 0
         self.line = 0
+        self.has_more = True
 
     def __enter__(self) -> "InputFile":
         return self
@@ -93,12 +96,13 @@ class InputFile:
         return self.plain.tell() if self.plain and not self.plain.closed else self.raw.tell()
 
     def digest(self) -> str:
-        """Return the SHA-256 digest of the file as it is on disk."""
+        """Return the SHA-256 digest of the file as it is on disk; who was reading the file can read on."""
+        place = self.raw.seek(0, io.SEEK_CUR)
         self.raw.seek(0)
         digest = hashlib.sha256()
         while chunk := self.raw.read(CHUNK):
             digest.update(chunk)
-        self.raw.seek(0)
+        self.raw.seek(place)
         return digest.hexdigest()
 
     def is_compressed(self) -> bytes:
@@ -115,23 +119,42 @@ class InputFile:
         return next((what for mark, what in UNREAD.items() if start.startswith(mark)), "")
 
     def lines(self) -> Iterator[Line]:
+        """Yield the lines one by one."""
+        for lines in self.line_slices():
+            yield from lines
+
+    def line_slices(self) -> Iterator[list[Line]]:
         """Yield the lines from the first one on, without a byte order mark and without their line feed.
 
-        A line longer than 4 MiB is cut, and the rest of it skipped.
+        They come in lists of LINES_AT_ONCE, or of fewer where they are long; the last list may be empty. A
+        line longer than 4 MiB is cut, and the rest of it skipped. Where the file cannot be read on, the lines
+        before that come first.
         """
-        self.unended_line = 0
-        number = 0
+        self.unended_line, self.has_more = 0, True
+        number = size = 0
         ending = b""
-        with self._opened_as_utf8() as stream:
-            while content := stream.readline(LONGEST_LINE):
-                self.line = number = number + 1
-                if number == 1:
-                    content = content.removeprefix(BYTE_ORDER_MARK)
-                is_too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
-                ending = _skip_line(stream) if is_too_long else content[-1:]
-                yield number, content.removesuffix(b"\n"), is_too_long
+        taken: list[Line] = []
+        try:
+            with self._opened_as_utf8() as stream:
+                while content := stream.readline(LONGEST_LINE):
+                    self.line = number = number + 1
+                    if number == 1:
+                        content = content.removeprefix(BYTE_ORDER_MARK)
+                    is_too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
+                    ending = _skip_line(stream) if is_too_long else content[-1:]
+                    taken.append((number, content.removesuffix(b"\n"), is_too_long))
+                    size += len(content)
+                    if len(taken) == LINES_AT_ONCE or size > CHUNK:
+                        yield taken
+                        taken, size = [], 0
+        except UnreadableFile:
+            if taken:
+                yield taken
+            raise
         if number and ending not in (b"\n", b"\r"):
             self.unended_line = number
+        self.has_more = False
+        yield taken
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the contents in pieces, without a byte order mark and without regard to lines."""

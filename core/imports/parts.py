@@ -24,6 +24,7 @@ from core.background.models import Job
 from core.errors import Conflict, DomainError
 from core.imports.columns import Given
 from core.imports.exporting import stored_document
+from core.imports.files import LINES_AT_ONCE
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportPart, ImportReject, ImportRun, ImportState
@@ -153,7 +154,7 @@ def _try(run: ImportRun, refuse: Callable[[int, Refusal], None], at: datetime) -
         return kind.writer.write(
             _batch(
                 run,
-                _records(rows),
+                _slices(rows),
                 lambda refusal: refuse(refusal.line, replace(refusal, line=lines[refusal.line])),
                 at,
                 dry_run=True,
@@ -199,7 +200,7 @@ def apply_part(run: ImportRun, *, at: datetime) -> bool:
         tally = kind.writer.write(
             _batch(
                 run,
-                _records(part.rows),
+                _slices(part.rows),
                 lambda refusal: refused.add(replace(refusal, line=lines[refusal.line])),
                 at,
                 dry_run=False,
@@ -275,15 +276,26 @@ def _check_removals(run: ImportRun, tally: Tally) -> None:
         )
 
 
-def _records(rows: Iterable[SqlValues]) -> Iterator[Record]:
-    for number, (_, body, *said) in enumerate(rows):
-        source, names, emptied = said or ("", (), ())
-        yield Record(number, source, body, given=Given(frozenset(names), tuple(emptied)))
+def _slices(rows: Iterable[SqlValues]) -> Iterator[list[Record]]:
+    remaining = enumerate(rows)
+    while some := list(islice(remaining, LINES_AT_ONCE)):
+        yield [_record(number, *row) for number, row in some]
+
+
+def _record(
+    number: int,
+    line: int,
+    body: JsonMapping,
+    source: str = "",
+    names: Iterable[str] = (),
+    emptied: Iterable[str] = (),
+) -> Record:
+    return Record(number, source, body, given=Given(frozenset(names), tuple(emptied)))
 
 
 def _batch(
     run: ImportRun,
-    records: Iterator[Record],
+    slices: Iterator[list[Record]],
     refuse: Callable[[Refusal], None],
     at: datetime,
     *,
@@ -293,7 +305,7 @@ def _batch(
     kind = registered_resources()[run.kind]
     counts_stored = run.mode in REMOVING_MODES
     return Batch(
-        records=records,
+        slices=slices,
         header=(),
         tenant=tenant,
         at=at,

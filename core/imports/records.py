@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
+from typing import Protocol
 
 import orjson
 
@@ -20,7 +22,7 @@ from core.imports.columns import (
     UnknownField,
     member_at,
 )
-from core.imports.files import STANDARD_INPUT, InputFile, Line, UnreadableFile
+from core.imports.files import CHUNK, LINES_AT_ONCE, STANDARD_INPUT, InputFile, Line, UnreadableFile
 from core.imports.json_arrays import array_entries
 from core.imports.plain_rows import PlainRow
 from core.json_types import JsonMapping
@@ -122,30 +124,77 @@ def is_json(text: bytes) -> bool:
     return True
 
 
-def read_records(
-    file: InputFile,
-    kind: Format,
-    columns: Sequence[Column],
-    plain: PlainRow | None = None,
-    *,
-    default_language: str = "en",
-    options: ReadingOptions = DEFAULT_OPTIONS,
-    header: "FileHeader | None" = None,
-) -> Iterator[Record]:
-    """Yield the rows of the file, plain ones where `plain` says which those are.
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """The header line of a CSV file: the names in it, the columns that these are, and the delimiter.
 
-    A text in place of a localized member of JSON is one of the default language. A `header` that was read
-    before is not understood anew.
-
-    Raises UnreadableFile for a header that does not fit.
+    `rows` makes bodies of the rows below it. Files of JSON have an empty one.
     """
-    if kind is Format.CSV:
-        return read_csv(file, columns, plain, options, header.rows if header else None)
-    given_by = BodyColumns(columns, default_language, options)
-    records = read_json_array(file, given_by) if kind is Format.JSON else read_json_lines(file, given_by)
-    if not options.skipped_without:
-        return records
-    return (record for record in records if record.body is None or _has_all(record.body, options))
+
+    given_names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    delimiter: str = ","
+    rows: Header | None = None
+
+
+class Reading(Protocol):
+    """A file that is being read, from its first row on."""
+
+    has_more: bool
+
+    def next_slice(self) -> list[Record]:
+        """Return the next rows: LINES_AT_ONCE, or a few more or less; none where only empty lines are left.
+
+        Raises UnreadableFile once the rows before what cannot be read were returned.
+        """
+        ...
+
+
+class RecordFile:
+    """The rows of a file, to be read once or several times; the header of CSV is read at once.
+
+    `plain` says which rows need no reading. A text in place of a localized member of JSON is one of the
+    default language. Raises UnreadableFile for a header that does not fit.
+    """
+
+    def __init__(
+        self,
+        file: InputFile,
+        kind: Format,
+        columns: Sequence[Column],
+        plain: PlainRow | None = None,
+        *,
+        default_language: str = "en",
+        options: ReadingOptions = DEFAULT_OPTIONS,
+    ) -> None:
+        self.file = file
+        self.kind = kind
+        self.plain = plain
+        self.options = options
+        self.header = FileHeader()
+        self.opened: _CsvFile | None = None
+        if kind is Format.CSV:
+            self.opened = opened = _open_csv(file, options)
+            rows = Header(opened.names, columns, options)
+            self.header = FileHeader(rows.given_names, rows.names, opened.delimiter, rows)
+        else:
+            self.given_by = BodyColumns(columns, default_language, options)
+
+    def begin(self) -> Reading:
+        """Begin at the first row. Of several readings only the last one can go on."""
+        if self.kind is not Format.CSV:
+            return _JsonReading(self.file, self.kind, self.given_by, self.options)
+        opened, self.opened = self.opened or _open_csv(self.file, self.options), None
+        return _CsvReading(opened, self.header, self.plain, self.options)
+
+    def slices(self) -> Iterator[list[Record]]:
+        """Yield all rows in slices, from the first one on."""
+        reading = self.begin()
+        while reading.has_more:
+            yield reading.next_slice()
+
+    def __iter__(self) -> Iterator[Record]:
+        return chain.from_iterable(self.slices())
 
 
 class UnclosedQuote(BrokenLine):
@@ -158,24 +207,41 @@ class UnclosedQuote(BrokenLine):
 class _CsvLines:
     """Feeds the csv module, and remembers what it has taken since the last row.
 
-    Raises UnclosedQuote when a row goes on for more than 1 MiB of lines.
+    `waiting` are the lines of the present slice that are left; `has_slices` says whether it is not the last
+    one. Raises UnclosedQuote when a row goes on for
+    more than 1 MiB of lines.
     """
 
     def __init__(self, file: InputFile, comment: str) -> None:
-        self.lines = file.lines()
-        if mark := comment.encode():
-            self.lines = (line for line in self.lines if not line[1].startswith(mark))
+        self.file = file
+        self.slices = file.line_slices()
+        self.has_slices = True
+        self.mark = comment.encode()
         self.waiting: deque[Line] = deque()
         self.taken: list[Line] = []
         self.texts: list[str] = []
         self.size = 0
         self.error: DomainError | None = None
 
+    def next_physical(self) -> Line | None:
+        """Return the next line that no row has taken, be it one that was put back; None at the end."""
+        while not self.waiting:
+            if not self.has_slices:
+                return None
+            lines = next(self.slices)
+            self.has_slices = self.file.has_more
+            self.waiting.extend(
+                [line for line in lines if not line[1].startswith(self.mark)] if self.mark else lines
+            )
+        return self.waiting.popleft()
+
     def __iter__(self) -> "_CsvLines":
         return self
 
     def __next__(self) -> str:
-        line = self.waiting.popleft() if self.waiting else next(self.lines)
+        line = self.next_physical()
+        if line is None:
+            raise StopIteration
         number, content, is_too_long = line
         if self.taken and self.size + len(content) > LONGEST_QUOTED_ROW:
             self.waiting.appendleft(line)
@@ -200,16 +266,6 @@ class _CsvLines:
     def first(self) -> int:
         """The number of the line on which the row begins."""
         return self.taken[0][0]
-
-    def physical(self) -> Iterator[Line]:
-        """Yield the lines that no row has taken, those that were put back among them."""
-        while True:
-            while self.waiting:
-                yield self.waiting.popleft()
-            line = next(self.lines, None)
-            if line is None:
-                return
-            yield line
 
     def start_row(self, line: Line) -> None:
         """Begin a row with this line."""
@@ -237,7 +293,9 @@ def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
     """Read the header. A line `sep=;` above it, as spreadsheets write, names the delimiter."""
     csv.field_size_limit(LONGEST_FIELD)
     lines = _CsvLines(file, options.comment)
-    first = next((line for line in lines.lines if line[1].strip(EMPTY_CELLS)), None)
+    first = lines.next_physical()
+    while first is not None and not first[1].strip(EMPTY_CELLS):
+        first = lines.next_physical()
     delimiter = options.delimiter
     if first is not None:
         text = first[1].decode(errors="replace").removesuffix("\r")
@@ -266,34 +324,59 @@ def _delimiter_of(header: str) -> str:
     return max(DELIMITERS, key=unquoted.count)
 
 
-def read_csv(
-    file: InputFile,
-    columns: Sequence[Column],
-    plain: PlainRow | None = None,
-    options: ReadingOptions = DEFAULT_OPTIONS,
-    header: Header | None = None,
-) -> Iterator[Record]:
-    """Yield the rows below the header line."""
-    opened = _open_csv(file, options)
-    lines, reader = opened.lines, opened.reader
-    if header is None:
-        header = Header(opened.names, columns, options)
-    skipped = [_index_of(name, header) for name in options.skipped_without]
-    may_be_plain = plain and opened.delimiter == "," and not skipped and header.is_complete
-    pattern = plain.pattern(header.names) if plain and may_be_plain else None
-    is_plain = pattern.fullmatch if pattern else lambda content: None
-    for line in lines.physical():
-        content = line[1]
-        if is_plain(content):
-            yield Record(line[0], content.decode(), is_plain=True)
-            continue
-        if content.endswith(b"\r") and is_plain(content[:-1]):
-            yield Record(line[0], content[:-1].decode(), is_plain=True)
-            continue
-        lines.start_row(line)
-        record = _read_row(lines, reader, header, skipped)
-        if record is not None:
-            yield record
+class _CsvReading:
+    """The rows below the header line."""
+
+    def __init__(
+        self, opened: _CsvFile, header: FileHeader, plain: PlainRow | None, options: ReadingOptions
+    ) -> None:
+        assert header.rows is not None
+        self.lines = opened.lines
+        self.reader = opened.reader
+        self.header = header.rows
+        self.skipped = [_index_of(name, header.rows) for name in options.skipped_without]
+        may_be_plain = plain and opened.delimiter == "," and not self.skipped and header.rows.is_complete
+        self.plain = plain.pattern(header.names) if plain and may_be_plain else None
+        self.has_more = True
+        self.failure: UnreadableFile | None = None
+
+    def next_slice(self) -> list[Record]:
+        """Split the next lines into rows, then read the rows that are not plain."""
+        if self.failure is not None:
+            raise self.failure
+        records: list[Record] = []
+        split: list[tuple[Record, list[str]]] = []
+        try:
+            self._split_rows(records, split)
+            self.has_more = bool(self.lines.waiting) or self.lines.has_slices
+        except UnreadableFile as error:
+            if not records:
+                raise
+            self.failure = error
+        for (record, _), read in zip(split, self.header.read_rows([row for _, row in split]), strict=True):
+            if isinstance(read, DomainError):
+                record.error = read
+            else:
+                record.body, record.given = read
+        return records
+
+    def _split_rows(self, records: list[Record], split: list[tuple[Record, list[str]]]) -> None:
+        """Add the rows of the next lines to the records, and to `split` those whose cells are to be read."""
+        lines, is_plain = self.lines, self.plain.fullmatch if self.plain else None
+        line = lines.next_physical()
+        while line is not None:
+            number, content, _ = line
+            if is_plain and (is_plain(content) or (content.endswith(b"\r") and is_plain(content[:-1]))):
+                records.append(Record(number, content.decode().removesuffix("\r"), is_plain=True))
+            else:
+                lines.start_row(line)
+                record, row = _split_row(lines, self.reader, self.header, self.skipped)
+                if record is not None:
+                    records.append(record)
+                    if row is not None:
+                        split.append((record, row))
+            is_full = not lines.waiting or len(records) >= LINES_AT_ONCE
+            line = None if is_full else lines.waiting.popleft()
 
 
 def _index_of(name: str, header: Header) -> int:
@@ -317,34 +400,30 @@ def _header_names(lines: _CsvLines, reader: Iterator[list[str]]) -> list[str]:
     return names
 
 
-def _read_row(
+def _split_row(
     lines: _CsvLines, reader: Iterator[list[str]], header: Header, skipped: Sequence[int]
-) -> Record | None:
-    """Return the row that begins on the line given last; None for an empty or a skipped one.
+) -> tuple[Record | None, list[str] | None]:
+    """Return the row that begins on the line given last, and its cells; no row when it is empty or skipped.
 
-    Of a row that goes over several lines and is none, the first line is refused and the others are read as
-    rows of their own: most likely there is a quote that was not meant as one.
+    A row that is refused comes without cells. Of a row that goes over several lines and is none, the first
+    line is refused and the others are read as rows of their own: most likely there is a quote that was not
+    meant as one.
     """
     try:
         row = next(reader)
     except (csv.Error, UnclosedQuote) as error:
-        return _refused_line(lines, error)
+        return _refused_line(lines, error), None
     if not any(row):
-        return None
+        return None, None
     if not header.is_complete:
         row = header.complete(row)
     if len(lines.taken) > 1 and not header.may_span_lines(row):
-        return _refused_line(lines, UnclosedQuote(lines.first))
+        return _refused_line(lines, UnclosedQuote(lines.first)), None
     if skipped and len(row) >= header.width and any(row[index].strip() == "" for index in skipped):
-        return None
+        return None, None
     source = lines.texts[0] if len(lines.texts) == 1 else "\n".join(lines.texts)
     record = Record(lines.first, source.removesuffix("\r"), error=lines.error)
-    if record.error is None:
-        try:
-            record.body, record.given = header.read(row)
-        except DomainError as error:
-            record.error = error
-    return record
+    return record, None if record.error else row
 
 
 def fault_of_csv(error: csv.Error) -> str:
@@ -360,6 +439,35 @@ def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
         refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {fault_of_csv(error)}.")
     lines.put_back()
     return Record(lines.first, lines.texts[0].removesuffix("\r")[:LONGEST_FIELD], error=refusal)
+
+
+class _JsonReading:
+    """The objects of a JSON Lines file, of which empty lines are skipped, or of an array."""
+
+    def __init__(self, file: InputFile, kind: Format, given_by: BodyColumns, options: ReadingOptions) -> None:
+        records = read_json_array(file, given_by) if kind is Format.JSON else read_json_lines(file, given_by)
+        self.records = (record for record in records if record.body is None or _has_all(record.body, options))
+        self.has_more = True
+        self.failure: UnreadableFile | None = None
+
+    def next_slice(self) -> list[Record]:
+        if self.failure is not None:
+            raise self.failure
+        records: list[Record] = []
+        size = 0
+        try:
+            for record in self.records:
+                records.append(record)
+                size += len(record.source)
+                if len(records) == LINES_AT_ONCE or size > CHUNK:
+                    return records
+        except UnreadableFile as error:
+            if not records:
+                raise
+            self.failure = error
+            return records
+        self.has_more = False
+        return records
 
 
 def read_json_lines(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
@@ -416,30 +524,3 @@ def _json_record(
 def _has_all(body: Mapping[str, object], options: ReadingOptions) -> bool:
     """Say whether a body has something in each of the columns without which it is left out."""
     return not any(member_at(body, name) in (None, "", {}, []) for name in options.skipped_without)
-
-
-@dataclass(frozen=True, slots=True)
-class FileHeader:
-    """The header line of a CSV file: the names in it, the columns that these are, and the delimiter.
-
-    `rows` makes bodies of the rows below it.
-    """
-
-    given_names: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    delimiter: str = ","
-    rows: Header | None = None
-
-
-def header_of(
-    file: InputFile, kind: Format, columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
-) -> FileHeader:
-    """Return the header line of a CSV file; an empty one for JSON Lines.
-
-    Raises UnreadableFile for a header that does not fit.
-    """
-    if kind is not Format.CSV:
-        return FileHeader()
-    opened = _open_csv(file, options)
-    header = Header(opened.names, columns, options)
-    return FileHeader(header.given_names, header.names, opened.delimiter, header)

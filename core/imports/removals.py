@@ -42,10 +42,10 @@ class UnreadLines:
     first: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, line: int, reason: str) -> None:
+        """Note a line; they come in any order."""
         self.count += 1
-        self.last_line = line
-        if len(self.first) < NAMED_LINES:
-            self.first.append((line, reason))
+        self.last_line = max(self.last_line, line)
+        self.first = sorted([*self.first, (line, reason)])[:NAMED_LINES]
 
     def add_cut_off(self, file: InputFile) -> None:
         """Note the last line of a file that was read to its end, when that line has no end."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.module_loading import autodiscover_modules
 
@@ -60,7 +59,7 @@ class ImportResource:
     name: str
     noun: str
     columns: tuple[Column, ...]
-    writer: Writer[Any]
+    writer: Writer
     export: Export
     modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
     plans_whole_file: bool = False

@@ -1,11 +1,11 @@
 """Imports a file batch by batch, so that it can be stopped, resumed and undone, and has a dry run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -16,7 +16,6 @@ from psycopg.errors import QueryCanceled
 
 from core.actors import with_source
 from core.errors import DomainError
-from core.imports.columns import Column
 from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
@@ -24,7 +23,7 @@ from core.imports.interrupts import StopRequest
 from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
-from core.imports.records import FileHeader, Format, Record, format_of, header_of, read_records
+from core.imports.records import Reading, Record, RecordFile, format_of
 from core.imports.rejects import RejectsFile
 from core.imports.removals import (
     REMOVING_MODES,
@@ -126,9 +125,7 @@ class ImportRunner:
 
     order: ImportOrder
     listener: Listener
-    format: Format
-    columns: Sequence[Column]
-    header: FileHeader
+    rows: RecordFile
     rejects: RejectsFile
     report: Report
     stop: StopRequest
@@ -137,6 +134,8 @@ class ImportRunner:
     last_line: int = 0
     untold: int = 0
     ahead: frozenset[int] = frozenset()
+    reading: Reading | None = None
+    waiting: list[Record] = field(default_factory=list)
 
     def run(self) -> None:
         """Apply the file's rows behind the last committed line, one transaction a batch."""
@@ -150,15 +149,14 @@ class ImportRunner:
         if self.ahead and not is_whole_file(self.order):
             self._apply_ahead()
         size, staged = self._rows_of_first_batch, part_size(self.order)
-        records = self._ordered_records()
-        for first in records:
-            if is_whole_file(self.order):
-                self._apply(chain([first], records))
-            elif staged:
-                self._apply_in_slices(chain([first], islice(records, self._rows_of_part(staged) - 1)))
+        if is_whole_file(self.order):
+            self._apply_whole_file()
+        while self._has_rows():
+            if staged:
+                self._apply_in_slices(self._next_rows(self._rows_of_part(staged)))
             else:
                 began = monotonic()
-                self._apply(chain([first], islice(records, size - 1)))
+                self._apply(self._next_rows(size))
                 if self._deletes_along:
                     size = rows_of_next_deletion(self.order, size, monotonic() - began)
         if self.report.unread.count and self.order.mode in REMOVING_MODES:
@@ -176,7 +174,7 @@ class ImportRunner:
 
     def _warn_of_locks(self) -> None:
         """Say how long others may wait for rows that one transaction of the whole file locks."""
-        rows = sum(1 for _ in self._read())
+        rows = sum(map(len, self.rows.slices()))
         seconds = rows / self.order.kind.batch_size * BATCH_SECONDS
         if rows > self.order.kind.batch_size:
             self.listener.waiting(
@@ -196,51 +194,59 @@ class ImportRunner:
         if run is not None and run.committed_line:
             return frozenset()
         lines = lines_to_apply_together(
-            self._read(), order.kind.unique, tenant_id=order.tenant.id, rows_at_once=rows_of_part(order)
+            self.rows, order.kind.unique, tenant_id=order.tenant.id, rows_at_once=rows_of_part(order)
         )
         return frozenset(lines)
 
-    def _records_ahead(self) -> Iterator[Record]:
-        return (record for record in self._read() if record.line in self.ahead)
+    def _rows_ahead(self) -> Iterator[list[Record]]:
+        for rows in self.rows.slices():
+            yield [record for record in rows if record.line in self.ahead]
 
-    def _ordered_records(self) -> Iterator[Record]:
-        """Return the records that are still to be applied, in a dry run first those that belong together."""
-        if not self.ahead:
-            return self._records()
-        others = (record for record in self._records() if record.line not in self.ahead)
-        return chain(self._records_ahead(), others) if is_whole_file(self.order) else others
+    def _apply_whole_file(self) -> None:
+        """Apply all rows at once, first those that belong together."""
+        if self.ahead:
+            self._apply(chain(self._rows_ahead(), self._next_rows(WHOLE_FILE)))
+        elif self._has_rows():
+            self._apply(self._next_rows(WHOLE_FILE))
 
     def _apply_ahead(self) -> None:
         run = self.report.run
         if run is not None and run.committed_ahead is None:
             run.committed_ahead = sorted(self.ahead)
-            self._apply(self._records_ahead(), is_ahead=True)
+            self._apply(self._rows_ahead(), is_ahead=True)
 
-    def _read(self) -> Iterator[Record]:
-        return read_records(
-            self.order.file,
-            self.format,
-            self.columns,
-            self.order.kind.writer.plain,
-            default_language=self.order.tenant.default_language,
-            options=self.order.reading,
-            header=self.header,
-        )
+    def _has_rows(self) -> bool:
+        """Say whether rows are left to be applied; read on until some are waiting."""
+        reading = self.reading = self.reading or self.rows.begin()
+        while not self.waiting and reading.has_more:
+            if self.untold:
+                self.stop.check()
+                self._tell_rows_read()
+            self.waiting = self._still_to_apply(reading.next_slice())
+        if not self.waiting:
+            self._notice_unended_line()
+        return bool(self.waiting)
 
-    def _records(self) -> Iterator[Record]:
+    def _still_to_apply(self, rows: list[Record]) -> list[Record]:
+        """Return the rows that were not committed before the import was resumed, or ahead of the others."""
         done = self.report.run.committed_line if self.report.run else 0
-        for record in self._read():
-            if record.line > done:
-                self.last_line = record.line
-                self.untold += 1
-                if self.untold == 1_000:
-                    self.stop.check()
-                    self.listener.read(self.untold)
-                    self.untold = 0
+        if not done and not self.ahead:
+            return rows
+        return [record for record in rows if record.line > done and record.line not in self.ahead]
+
+    def _next_rows(self, most: int) -> Iterator[list[Record]]:
+        """Yield the next rows of the file in slices, so many rows at most."""
+        while most and self._has_rows():
+            rows, self.waiting = self.waiting[:most], self.waiting[most:]
+            most -= len(rows)
+            self.untold += len(rows)
+            self.last_line = rows[-1].line
+            for record in rows:
                 if record.error is not None:
                     self.report.unread.add(record.line, record.error.message)
-                yield record
-        self._notice_unended_line()
+            yield rows
+
+    def _tell_rows_read(self) -> None:
         self.listener.read(self.untold)
         self.untold = 0
 
@@ -253,7 +259,7 @@ class ImportRunner:
         refusals: list[ImportReject] = []
         refuse = self._keeping_refusals(refusals)
         tally = Tally()
-        for record in self._read():
+        for record in self.rows:
             tally.rows += 1
             if record.error is not None:
                 self.report.unread.add(record.line, record.error.message)
@@ -275,7 +281,7 @@ class ImportRunner:
         Does a dry run of the whole file, which locks nothing, also when some of it was removed before.
         """
         if not self.order.max_removed.allows_everything:
-            batch = self._batch(self._read(), refuse=lambda refusal: None, dry_run=True)
+            batch = self._batch(self.rows.slices(), refuse=lambda refusal: None, dry_run=True)
             tally = self.order.kind.writer.write(batch)
             try:
                 self._check_removals(tally)
@@ -307,12 +313,14 @@ class ImportRunner:
 
         return refuse
 
-    def _batch(self, records: Iterator[Record], *, refuse: Callable[[Refusal], None], dry_run: bool) -> Batch:
+    def _batch(
+        self, slices: Iterator[list[Record]], *, refuse: Callable[[Refusal], None], dry_run: bool
+    ) -> Batch:
         order = self.order
         counts_stored = order.mode in REMOVING_MODES and not self.removals_are_judged
         return Batch(
-            records=records,
-            header=self.header.names,
+            slices=slices,
+            header=self.rows.header.names,
             tenant=order.tenant,
             at=timezone.now(),
             mode=order.mode,
@@ -325,11 +333,11 @@ class ImportRunner:
             stored=partial(stored_document, order.kind.export, order.tenant),
         )
 
-    def _apply(self, records: Iterator[Record], *, is_ahead: bool = False) -> None:
+    def _apply(self, slices: Iterator[list[Record]], *, is_ahead: bool = False) -> None:
         refusals: list[ImportReject] = []
         run = self.report.run
         refuse = self._keeping_refusals(refusals)
-        batch = self._batch(records, refuse=refuse, dry_run=self.order.dry_run)
+        batch = self._batch(slices, refuse=refuse, dry_run=self.order.dry_run)
         limit = self._lock_limit(is_ahead=is_ahead)
         if limit is not None:
             batch = replace(batch, locked=limit.begin)
@@ -376,14 +384,14 @@ class ImportRunner:
         run = self.report.run
         return run.committed_slice["rows"] if run and run.committed_slice else staged
 
-    def _apply_in_slices(self, records: Iterator[Record]) -> None:
+    def _apply_in_slices(self, slices: Iterator[list[Record]]) -> None:
         """Stage a part of the file and commit it slice by slice, in the order of the keys."""
         order, run = self.order, self.report.run
         writer = order.kind.writer
         assert isinstance(writer, TableWriter)
         assert run is not None
         refusals: list[ImportReject] = []
-        batch = self._batch(records, refuse=self._keeping_refusals(refusals), dry_run=False)
+        batch = self._batch(slices, refuse=self._keeping_refusals(refusals), dry_run=False)
         committed = run.committed_slice or {}
         after = committed.get("key")
         least = size = rows_at_once(order)
@@ -446,13 +454,12 @@ class ImportRunner:
 
     def _tell_progress(self, tally: Tally) -> None:
         self.report.total.add(tally)
-        self.listener.read(self.untold)
-        self.untold = 0
+        self._tell_rows_read()
         self.listener.committed(self.last_line, self.report.total)
 
     def _note_unknown_key(self, line: int, reason: str) -> None:
         """Count a row whose key cannot be read, which may mean any row that `replace` would remove."""
-        if self.order.mode is Mode.REPLACE and self.report.unread.last_line != line:
+        if self.order.mode is Mode.REPLACE:
             self.report.unread.add(line, reason)
 
     def _check(self, tally: Tally) -> None:
@@ -565,9 +572,15 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     """
     if order.mode is not Mode.DELETE:
         require_room(order.tenant)
-    columns = order.columns
     kind = format_of(order.file, order.format)
-    header = header_of(order.file, kind, columns, order.reading)
+    rows = RecordFile(
+        order.file,
+        kind,
+        order.columns,
+        order.kind.writer.plain,
+        default_language=order.tenant.default_language,
+        options=order.reading,
+    )
     check_rejects_path(order)
     notice_gone_clients()
     run = (
@@ -579,11 +592,11 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     )
     report = Report(run, total=counted(run) if run else Tally(), unit=kind.unit)
     try:
-        rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
+        rejects = RejectsFile(order.rejects_path, kind, rows.header, resume_at=run.rejects_size if run else 0)
         source = with_source("import", str(run.pk)) if run else nullcontext()
         with rejects, stop.guarded(), source:
             removed = report.total.removed
-            runner = ImportRunner(order, listener, kind, columns, header, rejects, report, stop, removed)
+            runner = ImportRunner(order, listener, rows, rejects, report, stop, removed)
             if order.mode is Mode.REPLACE and not order.dry_run:
                 with only_replacement(order, listener.waiting, stop):
                     runner.run()

@@ -22,7 +22,7 @@ from core.imports.parts import (
     PreparedRow,
     store_parts,
 )
-from core.imports.records import Format, format_of, header_of, read_records
+from core.imports.records import Format, RecordFile, format_of
 from core.imports.removals import REMOVING_MODES, UnreadLines, read_removal_limit
 from core.imports.resources import ImportResource
 from core.imports.runs import WHOLE_FILE, ImportOrder, kept_reject
@@ -149,11 +149,11 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
         kind = format_of(file, upload.format)
         order = ImportOrder(upload.kind, upload.tenant, file, kind, upload.mode)
         reading = ReadingOptions(languages=upload.tenant.languages)
-        header = header_of(file, kind, order.columns, reading)
-        if kind is Format.CSV:
-            run.file_header = {"names": header.given_names, "delimiter": header.delimiter}
         language = upload.tenant.default_language
-        for record in read_records(file, kind, order.columns, default_language=language, options=reading):
+        rows = RecordFile(file, kind, order.columns, default_language=language, options=reading)
+        if kind is Format.CSV:
+            run.file_header = {"names": rows.header.given_names, "delimiter": rows.header.delimiter}
+        for record in rows:
             if record.error is None and record.body is not None:
                 given = record.given
                 yield (record.line, record.body, record.source, sorted(given.names), list(given.emptied))

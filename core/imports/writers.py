@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from django.db import transaction
@@ -27,7 +27,7 @@ from core.tenancy.callers import TenantRecord
 
 Row = TypeVar("Row")
 DELETIONS_AT_ONCE = 1_000
-LINES_AT_ONCE = 1_000
+StagedRow = Sequence[object]
 UPDATING_MODES = (Mode.UPSERT, Mode.REPLACE)
 NOTED = {SPOKEN: "names", EMPTIED: "emptied"}  # what a row of a file has of each
 
@@ -36,16 +36,16 @@ NOTED = {SPOKEN: "names", EMPTIED: "emptied"}  # what a row of a file has of eac
 class Batch:
     """Rows to apply at once, for whom and how.
 
-    `dry_run` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
-    whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows, of which
-    the first has at least the `together` first rows.
+    `slices` are the rows as they are read, some at a time. `dry_run` says what would happen, and writes
+    nothing. `header` names the columns of a CSV file. A whole file may come as one batch: who keeps rows in
+    memory takes them in parts of `size` rows, of which the first has at least the `together` first rows.
     `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
     stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
     no count of stored rows. `stored` returns the document that is stored for a body. `locked` is called when
     rows are about to be locked that others write.
     """
 
-    records: Iterable[Record]
+    slices: Iterable[list[Record]]
     header: Sequence[str]
     tenant: TenantRecord
     at: datetime
@@ -61,7 +61,7 @@ class Batch:
 
     def parts(self, size: int) -> Iterator[list[Record]]:
         """Yield the records in parts of so many."""
-        records = iter(self.records)
+        records = chain.from_iterable(self.slices)
         if self.together > size:
             yield list(islice(records, self.together))
         while part := list(islice(records, size)):
@@ -74,14 +74,13 @@ def refusal_of(record: Record, error: DomainError) -> Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Writer(ABC, Generic[Row]):
+class Writer(ABC):
     """Applies batches of one kind, each in one transaction.
 
-    `read` makes a row of a body; `plain` says which lines of a CSV file need no reading. `remove` deletes
-    rows where that has rules of its own.
+    `plain` says which lines of a CSV file need no reading. `remove` deletes rows where that has rules of its
+    own.
     """
 
-    read: Callable[[JsonMapping, TenantRecord], Row]
     plain: PlainRow | None = None
     remove: "Removal | None" = None
 
@@ -96,15 +95,17 @@ class Writer(ABC, Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableWriter(Writer[Sequence[object]]):
+class TableWriter(Writer):
     """Writes rows by merging them into their table.
 
-    A row is the values of `table.given`, behind the version that it expects. `key_of` says which stored row a
+    `read` makes a row of each of some bodies, or the error why it cannot. A row is the values of
+    `table.given`, behind the version that it expects. `key_of` says which stored row a
     refused one means; None when that is unknown. `changed` is called in the transaction when anything was
     written.
     """
 
     table: MergeSpec
+    read: Callable[[Sequence[JsonMapping], TenantRecord], Sequence[StagedRow | DomainError]]
     key_of: Callable[[JsonMapping], Mapping[str, str | None] | None] = lambda body: None
     changed: Callable[[], None] | None = None
 
@@ -139,48 +140,56 @@ class TableWriter(Writer[Sequence[object]]):
         )
         return merge, large
 
-    def _rows(
-        self, batch: Batch, table: MergeSpec, large: list[Record]
-    ) -> Iterator[Sequence[object] | CopiedRows]:
-        read, tenant = self.read, batch.tenant
+    def _rows(self, batch: Batch, table: MergeSpec, large: list[Record]) -> Iterator[StagedRow | CopiedRows]:
+        """Yield the rows as they are staged. What is read of a slice is read at once."""
         noted = [NOTED[note] for note in table.notes]
-        lines: list[str] = []
         copied: Callable[[int, str], str] | None = None
         if self.plain:
             copied = self.plain.copier(batch.header, [*table.given, *table.notes])
-        for record in batch.records:
-            if copied and record.is_plain:
-                lines.append(copied(record.line, record.source))
-                if len(lines) == LINES_AT_ONCE:
-                    yield CopiedRows("".join(lines), len(lines))
-                    lines = []
-                continue
-            error = record.error
-            if record.body is not None:
-                try:
-                    if len(record.source) > LARGEST_DOCUMENT:
-                        large.append(record)
-                    values = read(record.body, tenant)
-                except DomainError as refused:
-                    error = refused
+        for records in batch.slices:
+            if copied and (plain := [record for record in records if record.is_plain]):
+                yield CopiedRows("".join([copied(one.line, one.source) for one in plain]), len(plain))
+                records = (
+                    [record for record in records if not record.is_plain] if len(plain) < len(records) else []
+                )
+            bodies = [record.body for record in records if record.body is not None]
+            rows = iter(self.read(bodies, batch.tenant)) if bodies else iter(())
+            for record in records:
+                row = record.error if record.body is None else next(rows)
+                if len(record.source) > LARGEST_DOCUMENT and record.body is not None:
+                    large.append(record)
+                if row is None or isinstance(row, DomainError):
+                    yield (*self._refused(record, row, batch), *(None for _ in noted))
                 else:
-                    if noted:
-                        notes = [table.parts_of(getattr(record.given, name)) for name in noted]
-                        values = (*values, *notes)
-                    yield (record.line, record.source, None, *values)
-                    continue
-            assert error is not None
-            yield (*self._refused(record, error, batch), *(None for _ in table.notes))
-        if lines:
-            yield CopiedRows("".join(lines), len(lines))
+                    notes = [table.parts_of(getattr(record.given, name)) for name in noted]
+                    yield (record.line, record.source, None, *row, *notes)
 
-    def _refused(self, record: Record, error: DomainError, batch: Batch) -> Sequence[object]:
+    def _refused(self, record: Record, error: DomainError | None, batch: Batch) -> StagedRow:
+        assert error is not None
         key = self.key_of(record.body) if record.body else None
         if key is None:
-            batch.unread(record.line, error.message)
+            if record.error is None:  # else it is known to be unreadable
+                batch.unread(record.line, error.message)
             key = {}
         values = [key.get(name) for name in self.table.given]
         return (record.line, record.source, [error.code, error.message], None, *values)
+
+
+def one_after_another(
+    read: Callable[[JsonMapping, TenantRecord], StagedRow],
+) -> Callable[[Sequence[JsonMapping], TenantRecord], list[StagedRow | DomainError]]:
+    """Return the `read` of a TableWriter that reads each body by itself."""
+
+    def read_all(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> list[StagedRow | DomainError]:
+        rows: list[StagedRow | DomainError] = []
+        for body in bodies:
+            try:
+                rows.append(read(body, tenant))
+            except DomainError as error:
+                rows.append(error)
+        return rows
+
+    return read_all
 
 
 def too_large(records: Iterable[Record], batch: Batch) -> Iterator[Refusal]:
@@ -288,12 +297,14 @@ def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperationWriter(Writer[Row]):
+class OperationWriter(Writer, Generic[Row]):
     """Writes rows by an operation of the app.
 
-    `tables` are those that the operation writes to or locks rows of: a dry run gives it copies of them.
+    `read` makes a row of a body. `tables` are those that the operation writes to or locks rows of: a dry run
+    gives it copies of them.
     """
 
+    read: Callable[[JsonMapping, TenantRecord], Row]
     tables: Mapping[str, Rows]
 
     def _apply(self, batch: Batch) -> Tally:

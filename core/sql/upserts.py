@@ -94,8 +94,8 @@ class BodyColumns:
     """Reads rows of a table from bodies of a kind: each column is the body's attribute of the same name.
 
     A column that the body does not have, or that it leaves out, gets the model's default, so a new field
-    needs no code here. `parts` are those of the bodies (core.bodies.Body). Columns in `texts` hold JSON,
-    which is read as text.
+    needs no code here; what is no column of the model has no default. `parts` are those of the bodies
+    (core.bodies.Body). Columns in `texts` hold JSON, which is read as text.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class BodyColumns:
     ) -> None:
         self.texts = frozenset(texts)
         fields = {field.column: field for field in model._meta.concrete_fields}
-        self.defaults: dict[str, object] = {name: default_of(fields[name]) for name in columns}
+        self.defaults = {name: default_of(fields[name]) if name in fields else None for name in columns}
         self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
         self.parts = {name: attrgetter(part) for name, part in parts.items()}
 

@@ -1,18 +1,19 @@
 """Files of customers and items of segments. A row is that of the bulk API, and names its segment too."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, TypeVar
 
 from catalog.subtrees import is_category
-from core.bodies import LONGEST_REFERENCE, Reference, read_body
+from core.bodies import LONGEST_REFERENCE, Reference, read_bodies
+from core.errors import DomainError
 from core.imports import merge_specs
 from core.imports.columns import with_alternative
 from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, OtherName, plain_values
 from core.imports.merge_statements import Mode
-from core.imports.other_names import STAND_IN, as_stored, other_name
+from core.imports.other_names import as_stored, with_stand_ins
 from core.imports.plain_rows import PlainRow
 from core.imports.resources import Export, ImportResource
-from core.imports.writers import TableWriter
+from core.imports.writers import StagedRow, TableWriter
 from core.json_types import JsonMapping
 from core.representation.fields import Boolean, Json, Nested, Text
 from core.representation.representations import Representation
@@ -22,9 +23,11 @@ from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
 from segments.imports.columns import columns_of, parts_of, staged_values
 from segments.models import CustomerAssignment, ItemAssignment
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
-from segments.operations.items import ITEM_ASSIGNMENTS, ItemType, check_product
+from segments.operations.items import ITEM_ASSIGNMENTS, ItemType, checked_product
 from segments.representations import CUSTOMER_ASSIGNMENT, ITEM_ASSIGNMENT, validity
 
+AnyRow = TypeVar("AnyRow")
+StagedRows = list[StagedRow | DomainError]
 SEGMENT = merge_specs.Reference("segment", "segments_segment", "segment", "segment")
 OTHER = frozenset({"created_at", "modified_at", "assignment_type"})
 """Columns that no file says."""
@@ -165,38 +168,57 @@ member_values = staged_values(CustomerAssignment, SegmentCustomerRow, MEMBER_DET
 item_values = staged_values(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 
 
-def read_member_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
-    """Return the row as SEGMENT_CUSTOMERS takes it, behind the version that it expects."""
-    email = other_name(body, "contactEmail", instead_of="customerId")
-    row = read_body(SegmentCustomerRow, {**body, "customerId": STAND_IN} if email else body)
-    return (row.expected_version, *staged_member(row, email=email))
+def read_member_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> StagedRows:
+    """Return the rows as SEGMENT_CUSTOMERS takes them, behind the versions that they expect."""
+    readable, emails = with_stand_ins(bodies, "contactEmail", instead_of="customerId")
+    return staged_rows(read_bodies(SegmentCustomerRow, readable), emails, staged_members)
 
 
-def staged_member(row: SegmentCustomerRow, *, email: str | None = None) -> tuple[object, ...]:
-    """Return the values of `SEGMENT_CUSTOMERS.given`; an e-mail address names the customer, if given."""
-    customer = None if email else row.customer_id
-    return (row.segment_id, customer, row.legal_entity_id, *member_values.values(row), email)
+def read_item_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> StagedRows:
+    """Return the rows as SEGMENT_ITEMS takes them, behind the versions that they expect."""
+    in_capitals = [{**body, "type": str(body.get("type")).upper()} for body in bodies]
+    readable, codes = with_stand_ins(in_capitals, "code", instead_of="id")
+    rows = [
+        checked_product(row) if isinstance(row, SegmentItemRow) and row.type == ItemType.PRODUCT else row
+        for row in read_bodies(SegmentItemRow, readable)
+    ]
+    return staged_rows(rows, codes, staged_items)
 
 
-def read_item_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
-    """Return the row as SEGMENT_ITEMS takes it, behind the version that it expects."""
-    item_type = body.get("type")
-    if isinstance(item_type, str):
-        body = {**body, "type": item_type.upper()}
-    code = other_name(body, "code", instead_of="id")
-    row = read_body(SegmentItemRow, {**body, "id": STAND_IN} if code else body)
-    version = row.expected_version
-    if row.type == ItemType.PRODUCT:
-        check_product(row)
-    return (version, *staged_item(row, code=code))
+def staged_rows(
+    rows: Sequence[AnyRow | DomainError],
+    names: Sequence[str | None],
+    staged: Callable[[Sequence[AnyRow], Sequence[str | None]], Iterator[StagedRow]],
+) -> StagedRows:
+    """Return the rows as they are `staged` along with their other names; errors stay where they are."""
+    read = [(row, name) for row, name in zip(rows, names, strict=True) if not isinstance(row, DomainError)]
+    values = staged([row for row, _ in read], [name for _, name in read])
+    return [row if isinstance(row, DomainError) else next(values) for row in rows]
 
 
-def staged_item(row: SegmentItemRow, *, code: str | None = None) -> tuple[object, ...]:
-    """Return the values of `SEGMENT_ITEMS.given`; a code names the product or category, if given."""
-    name = None if code else row.id
-    is_product = row.type == ItemType.PRODUCT
-    ids, codes = ((name, None), (code, None)) if is_product else ((None, name), (None, code))
-    return (row.segment_id, *ids, *item_values.values(row), *codes)
+def staged_members(rows: Sequence[SegmentCustomerRow], emails: Sequence[str | None]) -> Iterator[StagedRow]:
+    """Yield the version that each row expects, and the values of `SEGMENT_CUSTOMERS.given`.
+
+    An e-mail address, if given, names the customer.
+    """
+    columns = member_values.read(rows)
+    for row, email, (version, *details) in zip(rows, emails, zip(*columns, strict=True), strict=True):
+        customer = None if email else row.customer_id
+        yield (version, row.segment_id, customer, row.legal_entity_id, *details, email)
+
+
+def staged_items(rows: Sequence[SegmentItemRow], codes: Sequence[str | None]) -> Iterator[StagedRow]:
+    """Yield the version that each row expects, and the values of `SEGMENT_ITEMS.given`.
+
+    A code, if given, names the product or category.
+    """
+    columns = item_values.read(rows)
+    for row, code, (version, *details) in zip(rows, codes, zip(*columns, strict=True), strict=True):
+        name = None if code else row.id
+        if row.type == ItemType.PRODUCT:
+            yield (version, row.segment_id, name, None, *details, code, None)
+        else:
+            yield (version, row.segment_id, None, name, *details, None, code)
 
 
 def member_key(body: JsonMapping) -> Mapping[str, str | None] | None:
@@ -246,7 +268,7 @@ MEMBERS_OF_SEGMENTS = ImportResource(
     ),
     writer=TableWriter(
         table=SEGMENT_CUSTOMERS,
-        read=read_member_row,
+        read=read_member_rows,
         key_of=member_key,
         plain=PlainRow(
             columns={"segment": "segmentId", "customer": "customerId", "legal_entity": "legalEntityId"},
@@ -287,7 +309,7 @@ ITEMS_OF_SEGMENTS = ImportResource(
         "id",
         "code",
     ),
-    writer=TableWriter(table=SEGMENT_ITEMS, read=read_item_row, key_of=item_key),
+    writer=TableWriter(table=SEGMENT_ITEMS, read=read_item_rows, key_of=item_key),
     export=Export(
         Representation(
             table=ITEM_ASSIGNMENT.table,

@@ -106,7 +106,7 @@ def parts_of(kind: type[Body], columns: Mapping[str, str], **stored_as: str) -> 
 def staged_values(model: type[models.Model], kind: type[Body], types: Mapping[str, str]) -> BodyColumns:
     """Return what reads the values of staged rows from bodies of a kind, by name: jsonb columns as text.
 
-    What a body leaves out is the model's default.
+    The first value is the version that the body expects. What a body leaves out is the model's default.
     """
     texts = [name for name, type_name in types.items() if type_name == "jsonb"]
-    return BodyColumns(model, kind, types, parts=kind.parts, texts=texts)
+    return BodyColumns(model, kind, ["expected_version", *types], parts=kind.parts, texts=texts)

@@ -7,7 +7,7 @@ from core.bodies import read_body
 from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, Reference, plain_values
 from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
-from core.imports.writers import Removal, TableWriter
+from core.imports.writers import Removal, TableWriter, one_after_another
 from core.representation.languages import LanguageContext
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
@@ -78,7 +78,8 @@ def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, 
 
 def staged_segment(row: SegmentRow) -> tuple[object, ...]:
     """Return the values of `SEGMENTS.given`."""
-    return (*details_of.values(row, external_id=row.id), row.site_code)
+    _, *details = details_of.values(row, external_id=row.id)
+    return (*details, row.site_code)
 
 
 def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
@@ -98,7 +99,7 @@ SEGMENT_FILES = ImportResource(
     columns=columns_of(IdentifiedSegmentBody, status="ACTIVE or INACTIVE, which is meant when absent"),
     writer=TableWriter(
         table=SEGMENTS,
-        read=read_row,
+        read=one_after_another(read_row),
         remove=Removal(remove_segments, tables={"segments_segment": Rows.OF_TENANT}),
     ),
     export=Export(document_of_files(SEGMENT), order="segment.id"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from django.db import transaction
 
@@ -20,6 +21,7 @@ from segments.operations.assignments import (
     upsert_batch,
 )
 
+ItemRow = TypeVar("ItemRow", bound=ItemAssignmentBody)
 NO_SUBCATEGORIES = "A product has no subcategories."
 ITEM_ASSIGNMENTS = UpsertTarget.of(ItemAssignment, "tenant_id", "segment_id", "product_id", "category_id")
 
@@ -85,7 +87,7 @@ def check_product(row: ItemAssignmentBody) -> None:
         raise InvalidInput(NO_SUBCATEGORIES, field="includeSubcategories")
 
 
-def checked_product(row: ItemAssignmentBody | DomainError) -> ItemAssignmentBody | DomainError:
+def checked_product(row: ItemRow | DomainError) -> ItemRow | DomainError:
     """Return the row, or why it cannot assign a product."""
     try:
         if not isinstance(row, DomainError):

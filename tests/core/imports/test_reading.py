@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import sys
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ from core.imports.columns import (
     written_list,
 )
 from core.imports.files import LONGEST_LINE, InputFile, UnreadableFile
-from core.imports.records import Format, format_of, read_records
+from core.imports.records import Format, Record, RecordFile, format_of
 
 COLUMNS = (
     Column("id", is_required=True),
@@ -37,7 +38,7 @@ def records(path, kind=Format.CSV, columns=COLUMNS):
     with InputFile(str(path)) as file:
         return [
             (record.line, record.source, record.error.message if record.error else record.body)
-            for record in read_records(file, kind, columns)
+            for record in RecordFile(file, kind, columns)
         ]
 
 
@@ -68,7 +69,7 @@ def test_standard_input_can_be_read_several_times(monkeypatch):
     with InputFile("-") as file:
         assert file.size == 5
         for _ in range(2):
-            assert [record.body for record in read_records(file, Format.CSV, COLUMNS)] == [{"id": "a"}]
+            assert [record.body for record in RecordFile(file, Format.CSV, COLUMNS)] == [{"id": "a"}]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_rows(tmp_path):
@@ -255,6 +256,29 @@ def test_a_missing_file_is_refused():
         InputFile("nowhere.csv")
 
 
+@pytest.mark.parametrize(
+    ("kind", "header", "row"),
+    [
+        (Format.CSV, "id,name.en\n", 'a,"%s"\n'),
+        (Format.CSV, "id,name.en\n", 'a,"first\n%s"\n'),
+        (Format.JSONL, "", '{"id": "a", "name": {"en": "%s"}}\n'),
+    ],
+    ids=["csv", "rows-of-two-lines", "jsonl"],
+)
+def test_rows_before_what_cannot_be_read_come_first(tmp_path, kind, header, row):
+    path = tmp_path / "rows.gz"
+    content = header + row % ("x" * 999) * 3_500
+    path.write_bytes(gzip.compress(content.encode(), mtime=0)[:-8])  # without the length and checksum
+    read: list[Record] = []
+    with InputFile(str(path)) as file, pytest.raises(UnreadableFile) as broken:
+        read.extend(RecordFile(file, kind, COLUMNS))
+    lines = (header + row * len(read)).count("\n")
+    last = re.search(r"is broken after line (\d+):", broken.value.message)
+    assert last
+    assert read
+    assert int(last[1]) - lines in range(row.count("\n"))  # the first line of a row may have been read
+
+
 def test_the_columns_of_a_file_of_rejects_are_ignored():
     header = Header(["id", "rejected.line", "rejected.reason", "rejected.message"], COLUMNS)
     assert header.read(["a", "7", "unknown", "There is no a."])[0] == {"id": "a"}
@@ -288,7 +312,7 @@ def bodies(path, options=DEFAULT_OPTIONS, encoding=None):
     with InputFile(str(path), encoding=encoding) as file:
         return [
             record.error.message if record.error else record.body
-            for record in read_records(file, Format.CSV, COLUMNS, options=options)
+            for record in RecordFile(file, Format.CSV, COLUMNS, options=options)
         ]
 
 
@@ -454,7 +478,7 @@ def test_what_pasting_leaves_around_an_id_is_trimmed(tmp_path, text):
     path = tmp_path / "rows"
     path.write_text(f"position,id\n1,{text}\n", encoding="utf-8")
     with InputFile(str(path)) as file:
-        [record] = read_records(file, Format.CSV, (Column("id", is_id=True), Column("position")))
+        [record] = RecordFile(file, Format.CSV, (Column("id", is_id=True), Column("position")))
     assert record.body == {"id": "a b", "position": "1"}
 
 

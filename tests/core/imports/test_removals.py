@@ -366,9 +366,9 @@ def test_what_takes_others_along_is_deleted_in_small_batches_first(many_of_each,
     sizes = []
     apply = ImportRunner._apply
 
-    def noting(work, records):
-        taken = list(records)
-        sizes.append(len(taken))
+    def noting(work, slices):
+        taken = list(slices)
+        sizes.append(sum(map(len, taken)))
         apply(work, iter(taken))
 
     monkeypatch.setattr(ImportRunner, "_apply", noting)
@@ -414,10 +414,10 @@ def test_a_deletion_that_is_resumed_is_judged_with_what_it_removed_before(
     arguments = ["--mode", "delete", "--batch-size", 60]
     apply = ImportRunner._apply
 
-    def stopped_after_two(work, records):
+    def stopped_after_two(work, slices):
         if work.report.total.removed == 120:
             raise KeyboardInterrupt
-        apply(work, records)
+        apply(work, slices)
 
     with monkeypatch.context() as patch:
         patch.setattr(ImportRunner, "_apply", stopped_after_two)
