@@ -226,7 +226,7 @@ class Header:
     def __init__(
         self, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
     ) -> None:
-        given = [trimmed(name) for name in names]
+        given = list(names)
         renamed: dict[str, list[str]] = {}
         for name, target in options.renamed:
             renamed.setdefault(_name_among(name, given, "--map"), []).append(target)

@@ -31,6 +31,7 @@ from core.imports.resources import ImportResource
 from core.imports.runner import Report, run_import
 from core.imports.runs import ImportOrder, NothingToResume
 from core.sql.lock_limits import LONGEST_LOCK
+from core.tenancy.callers import TenantRecord
 from core.tenancy.models import tenant_called
 from core.text import counted_rows
 from core.timestamps import format_time
@@ -139,12 +140,12 @@ class ImportCommand(BaseCommand):
     kind: ClassVar[ImportResource]
     requires_system_checks = []  # addresses and admin pages play no part
 
-    @property
-    def help(self) -> str:  # type: ignore[override]
-        names = ", ".join(map(shown_name, self.kind.columns))
-        updates = UPDATES if self.kind.is_updated_by_columns else ""
-        return (
-            f"Import {self.kind.noun} from a CSV file (columns: {names}), a JSON Lines file or a JSON array,"
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        names = ", ".join(map(shown_name, cls.kind.columns))
+        updates = UPDATES if cls.kind.is_updated_by_columns else ""
+        cls.help = (
+            f"Import {cls.kind.noun} from a CSV file (columns: {names}), a JSON Lines file or a JSON array,"
             f" which may be compressed with gzip or zstd.{updates} See docs/bulk-upserts.md. Exit status:"
             " 0 all rows applied, 1 some refused or the import stopped, 2 nothing done."
         )
@@ -268,69 +269,72 @@ class ImportCommand(BaseCommand):
             help="leave out rows that have nothing in COLUMN; may be given several times",
         )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, *, file: str, tenant: str, **options: Any) -> None:
+        self._check_options(options)
+        said = {name: options[name] for name in ("json", "quiet")}
+        started = monotonic()
         with StopRequest().noticed() as stop:
-            self._import(stop, **options)
+            try:
+                record = tenant_called(tenant).record
+                with InputFile(file, encoding=options["encoding"]) as source:
+                    order = self._order(source, record, options)
+                    with ImportProgress(source, is_quiet=options["quiet"]) as progress:
+                        report = run_import(order, progress, stop)
+            except NothingToResume as error:  # a nightly --resume has nothing to do
+                self._skip(error, **said)
+                return
+            except DomainError as error:
+                self._fail(error.code, error.message, as_json=options["json"])
+            except DatabaseFailure as error:
+                if not is_failure_of_server(error):
+                    raise
+                self._fail("server_failed", failure_in_words(error), as_json=options["json"])
+            except KeyboardInterrupt:
+                self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
+            self._answer(order, report, monotonic() - started, **said)
 
-    def _import(self, stop: StopRequest, *, file: str, tenant: str, **options: Any) -> None:
+    def _check_options(self, options: dict[str, Any]) -> None:
+        """Raise CommandError when the options contradict each other."""
         if options["resume"] and options["dry_run"]:
             raise CommandError("A dry run has nothing to resume.", returncode=NOTHING_DONE)
-        mode = Mode(options.get("mode", self.kind.modes[0]))
-        limit = options.get("max_removed")
-        if limit and mode not in REMOVING_MODES:
+        mode = self._mode(options)
+        if options.get("max_removed") and mode not in REMOVING_MODES:
             raise CommandError(
                 f"--max-removed is for --mode replace and --mode delete; --mode {mode} removes nothing.",
                 returncode=NOTHING_DONE,
             )
-        started = monotonic()
-        try:
-            record = tenant_called(tenant).record
-            with InputFile(file, encoding=options["encoding"]) as source:
-                order = ImportOrder(
-                    kind=self.kind,
-                    tenant=record,
-                    file=source,
-                    format=Format(options["format"]) if options["format"] else None,
-                    mode=mode,
-                    dry_run=options["dry_run"],
-                    is_atomic=options["atomic"],
-                    resumes=options["resume"],
-                    batch_size=options["batch_size"],
-                    max_rejects=options["max_rejects"],
-                    longest_lock=options["longest_lock"],
-                    max_removed=limit or RemovalLimit(),
-                    rejects_path=options["rejects"],
-                    reading=ReadingOptions(
-                        delimiter=options["delimiter"] or "",
-                        renamed=tuple(options["map"]),
-                        constants=tuple(options["set"]),
-                        replaced=(
-                            *((name, value, "") for name, value in options["empty"]),
-                            *options["value"],
-                        ),
-                        columns=options["columns"],
-                        comment=options["comment"],
-                        is_safe=options["spreadsheet_safe"],
-                        ignores_unknown=options["ignore_unknown_columns"],
-                        skipped_without=tuple(options["skip_rows_without"]),
-                        languages=record.languages,
-                    ),
-                )
-                with ImportProgress(source, is_quiet=options["quiet"]) as progress:
-                    report = run_import(order, progress, stop)
-        except NothingToResume as error:  # a nightly --resume has nothing to do
-            self._skip(error, **{name: options[name] for name in ("json", "quiet")})
-            return
-        except DomainError as error:
-            self._fail(error.code, error.message, as_json=options["json"])
-        except DatabaseFailure as error:
-            if not is_failure_of_server(error):
-                raise
-            self._fail("server_failed", failure_in_words(error), as_json=options["json"])
-        except KeyboardInterrupt:
-            self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
-        self._answer(
-            order, report, monotonic() - started, **{name: options[name] for name in ("json", "quiet")}
+
+    def _mode(self, options: dict[str, Any]) -> Mode:
+        return Mode(options.get("mode", self.kind.modes[0]))
+
+    def _order(self, source: InputFile, tenant: TenantRecord, options: dict[str, Any]) -> ImportOrder:
+        """Return what the options ask for."""
+        return ImportOrder(
+            kind=self.kind,
+            tenant=tenant,
+            file=source,
+            format=Format(options["format"]) if options["format"] else None,
+            mode=self._mode(options),
+            dry_run=options["dry_run"],
+            is_atomic=options["atomic"],
+            resumes=options["resume"],
+            batch_size=options["batch_size"],
+            max_rejects=options["max_rejects"],
+            longest_lock=options["longest_lock"],
+            max_removed=options.get("max_removed") or RemovalLimit(),
+            rejects_path=options["rejects"],
+            reading=ReadingOptions(
+                delimiter=options["delimiter"] or "",
+                renamed=tuple(options["map"]),
+                constants=tuple(options["set"]),
+                replaced=(*((name, value, "") for name, value in options["empty"]), *options["value"]),
+                columns=options["columns"],
+                comment=options["comment"],
+                is_safe=options["spreadsheet_safe"],
+                ignores_unknown=options["ignore_unknown_columns"],
+                skipped_without=tuple(options["skip_rows_without"]),
+                languages=tenant.languages,
+            ),
         )
 
     def _skip(self, reason: DomainError, *, json: bool, quiet: bool) -> None:
@@ -345,17 +349,17 @@ class ImportCommand(BaseCommand):
         raise CommandError(message, returncode=NOTHING_DONE)
 
     def _answer(self, order: ImportOrder, report: Report, seconds: float, *, json: bool, quiet: bool) -> None:
-        total = report.total
+        status = exit_status(report)
         if json:
             self.stdout.write(orjson.dumps(_as_json(order, report, seconds)).decode())
         else:
             if not quiet:
                 self._tell(order, report, seconds)
-            self._show_refusals(order, report)
-        status = exit_status(report)
+            if report.first_refusals:
+                self._show_refusals(order, report)
         if report.error is not None:
             raise CommandError(report.error.message, returncode=status)
-        if total.refused:
+        if status != ALL_APPLIED:
             sys.exit(status)
 
     def _tell(self, order: ImportOrder, report: Report, seconds: float) -> None:
@@ -374,25 +378,26 @@ class ImportCommand(BaseCommand):
         if unread := report.unread.count:
             lines = ", ".join(f"{line:,}" for line, _ in report.unread.first)
             more = ", ..." if unread > len(report.unread.first) else ""
-            units = "Entries" if report.unit == "Entry" else "Lines"
+            units = "Entries" if report.format.unit == "Entry" else "Lines"
             self.stdout.write(f"{units} that could not be read: {unread:,} ({lines}{more}).")
         if report.run is not None:
             self.stdout.write(f"This was import {report.run.pk}.")
 
     def _show_refusals(self, order: ImportOrder, report: Report) -> None:
+        unit = report.format.unit
         for refusal in report.first_refusals:
-            self.stdout.write(f"{report.unit} {refusal.line:,}: {refusal.message}")
+            self.stdout.write(f"{unit} {refusal.line:,}: {refusal.message}")
         more = report.total.refused - len(report.first_refusals)
-        if report.first_refusals and more > 0:
+        if more > 0:
             where = f"see {order.rejects_path}" if order.rejects_path else "--rejects FILE writes all of them"
             self.stdout.write(f"{more:,} more refused {'row' if more == 1 else 'rows'}: {where}.")
 
 
 def exit_status(report: Report) -> int:
     """Return 0 when all rows were applied, 1 when some were refused, 2 when nothing was done."""
-    if report.total.applied == 0 and (report.total.refused or report.error):
-        return NOTHING_DONE
-    return SOME_REFUSED if report.total.refused or report.error else ALL_APPLIED
+    if not report.total.refused and report.error is None:
+        return ALL_APPLIED
+    return SOME_REFUSED if report.total.applied else NOTHING_DONE
 
 
 def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, object]:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +33,7 @@ UNREAD = {
 ZSTD = b"\x28\xb5\x2f\xfd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 4_194_304  # bytes
-LINES_AT_ONCE = 1_000
+LINES_AT_ONCE = 300  # so few that the garbage collector hardly notices them
 CHUNK = 1_048_576
 RECODED_CHUNK = 65_536
 ZSTD_CHUNK = 1_024  # bytes; a zstd block of a few bytes may unpack to 128 KiB
@@ -123,7 +123,7 @@ class InputFile:
         for lines in self.line_slices():
             yield from lines
 
-    def line_slices(self) -> Iterator[list[Line]]:
+    def line_slices(self) -> Generator[list[Line]]:
         """Yield the lines from the first one on, without a byte order mark and without their line feed.
 
         They come in lists of LINES_AT_ONCE, or of fewer where they are long; the last list may be empty. A

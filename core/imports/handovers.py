@@ -7,7 +7,7 @@ from itertools import chain, islice
 from django.db import connection, transaction
 
 from core.imports.records import Record
-from core.imports.stages import staged
+from core.imports.stages import stage_rows
 from core.json_types import JsonMapping
 from core.text import normalized, trimmed
 
@@ -49,11 +49,9 @@ def lines_to_apply_together(
     first = list(islice(records, rows_at_once))
     if (following := next(records, None)) is None:
         return []
-    with (
-        transaction.atomic(),
-        connection.cursor() as cursor,
-        staged(CLAIMS, COLUMNS, _claims(chain(first, [following], records), unique)),
-    ):
+    claims = _claims(chain(first, [following], records), unique)
+    with transaction.atomic(), connection.cursor() as cursor:
+        stage_rows(cursor, CLAIMS, COLUMNS, claims)
         cursor.execute(
             f"WITH RECURSIVE holder AS MATERIALIZED (SELECT DISTINCT lower(value) AS value, id"
             f" FROM ({unique.holders}) AS stored"
@@ -68,7 +66,9 @@ def lines_to_apply_together(
             f" OR (SELECT '{ANYWHERE}' IN (SELECT id FROM together)) ORDER BY line",
             {"tenant": tenant_id},
         )
-        return [line for (line,) in cursor.fetchall()]
+        lines = [line for (line,) in cursor.fetchall()]
+        cursor.execute(f"DROP TABLE {CLAIMS}")
+        return lines
 
 
 def _claims(records: Iterable[Record], unique: UniqueValues) -> Iterator[Sequence[object]]:

@@ -50,12 +50,13 @@ from core.imports.merge_statements import (
     version_checking_statement,
     writing_statement,
 )
-from core.imports.stages import CopiedRows, staged
+from core.imports.stages import CopiedRows, stage_rows
 from core.unique_claims import Claim, refused_claims
 
 ATTEMPTS = 3
 WRITING_MODES = (Mode.UPSERT, Mode.INSERT, Mode.REPLACE)
 REFUSALS_AT_ONCE = 1_000
+DROP_STAGES = f"DROP TABLE IF EXISTS {GIVEN}, {RESOLVED}, {PART}, {SUPERFLUOUS}"
 REFUSED = "import_refused"  # a cursor
 PLANNING = {"work_mem": "64MB", "seq_page_cost": "0.1", "random_page_cost": "0.1"}
 """How PostgreSQL plans a merge: with memory for each sort and hash join, and with pages that are in memory.
@@ -125,7 +126,8 @@ class Merge:
     `counts_stored` says whether the tally of a removal says how many rows there were before it. Every refused
     row is passed to `refuse`, by line. `changed` is called in the transaction when anything was written,
     `locked` before rows are locked that others write.
-    `refused_later` is called when all rows are staged, and returns those that are refused for what is stored.
+    When all rows are staged and some of them are `postponed`, `refused_later` is called, and returns those
+    that are refused for what is stored.
     """
 
     kind: MergeSpec
@@ -136,20 +138,21 @@ class Merge:
     counts_stored: bool = True
     refuse: Callable[[Refusal], None] = lambda refusal: None
     changed: Callable[[], None] | None = None
-    locked: Callable[[], None] = lambda: None
+    locked: Callable[[], None] | None = None
+    postponed: Sequence[object] = ()
     refused_later: Callable[[], Iterable[Refusal]] = tuple
 
     def run(self, rows: Iterable[Sequence[object] | CopiedRows]) -> Tally:
-        """Apply rows (see `MergeSpec.stage`) and count what became of them, in one transaction."""
-        with (
-            transaction.atomic(),
-            connection.cursor() as cursor,
-            staged(GIVEN, self.kind.stage, rows),
-        ):
-            self._prepare(cursor)
-            self._resolve_names(cursor)
-            self._execute(cursor, resolving_statement(self.kind, self.mode))
-            return self._apply_resolved(cursor)
+        """Apply rows (see `MergeSpec.stage`) and count what became of them, in one transaction.
+
+        That is the transaction of the caller, if there is one: it cannot go on when this fails.
+        """
+        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            stage_rows(cursor, GIVEN, self.kind.stage, rows)
+            survey = self._look_up(cursor, resolving_statement(self.kind, self.mode))
+            tally = self._apply_resolved(cursor, survey)
+            cursor.execute(f"DROP TABLE {GIVEN}")
+        return tally
 
     @contextmanager
     def in_slices(
@@ -158,30 +161,40 @@ class Merge:
         """Copy the rows and look up what they name, without a lock; each slice is then written by itself.
 
         So each page of a large index is touched by one slice only, while no lock is held for longer than
-        one slice takes. Leaves out rows whose keys come before or are `after` (see SlicedMerge.last_key).
+        one slice takes. Leaves out rows whose keys come before or are `after` (see SlicedMerge.last_key). The
+        last slice drops the temporary tables.
         """
+        is_replacement = self.mode is Mode.REPLACE
+        skipped = None if is_replacement or after is None else tuple(after)
+        resolving = resolving_statement(self.kind, self.mode, is_kept=True, after=skipped)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                drop_stages(cursor)
-                with staged(GIVEN, self.kind.stage, rows, is_kept=True) as count:
-                    self._prepare(cursor)
-                    self._resolve_names(cursor)
-                    is_replacement = self.mode is Mode.REPLACE
-                    skipped = None if is_replacement or after is None else tuple(after)
-                    self._execute(
-                        cursor, resolving_statement(self.kind, self.mode, is_kept=True, after=skipped)
-                    )
-                    part = SlicedMerge(self, rows=count, survey=self._survey(cursor), last_key=after)
-                    if is_replacement:
-                        part.outlook = self._keep_superfluous_rows(cursor, part.survey)
+                count = stage_rows(cursor, GIVEN, self.kind.stage, rows, is_kept=True)
+                part = SlicedMerge(self, count, self._look_up(cursor, resolving), last_key=after)
+                if is_replacement:
+                    part.outlook = self._keep_superfluous_rows(cursor, part.survey)
             yield part
-            with connection.cursor() as cursor:
-                drop_stages(cursor)
         except BaseException:
             # The error tells what went wrong; a connection that is lost has no temporary tables.
             with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
-                drop_stages(cursor)
+                cursor.execute(DROP_STAGES)
             raise
+
+    def _look_up(self, cursor: CursorWrapper, resolving: str) -> "Survey":
+        """Make `import_resolved` by this statement; say how many of the rows are new, differ, are refused."""
+        parameters: dict[str, int | datetime] = {"tenant": self.tenant_id, "at": self.at}
+        self._prepare(cursor)
+        for refusal in self.refused_later() if self.postponed else ():
+            cursor.execute(
+                f"UPDATE {GIVEN} SET refusal = ARRAY[%s, %s] WHERE line = %s AND refusal IS NULL",
+                [refusal.code, refusal.message, refusal.line],
+            )
+        for other in self.kind.other_names:
+            for statement in naming_statements(self.kind, other):
+                cursor.execute(statement, parameters)
+        cursor.execute(resolving, parameters)
+        cursor.execute(surveying_statement(self.kind))
+        return Survey(*cursor.fetchone())
 
     def _keep_superfluous_rows(self, cursor: CursorWrapper, survey: "Survey") -> Tally:
         """Note which rows a replacement removes in the end; return how many, and of how many."""
@@ -209,34 +222,23 @@ class Merge:
         good as any other, and each row that is written may be checked against all rows of the tenant: hours
         for a file of some hundred thousand lines.
         """
-        tables = sorted({self.kind.target.table, *(one.table for one in self.kind.references)})
         cursor.execute(
             "WITH planning AS MATERIALIZED (SELECT set_config(name, value, true)"
             " FROM unnest(%s::text[], %s::text[]) AS setting (name, value))"
             " SELECT relname FROM pg_class WHERE (SELECT count(*) FROM planning) > 0"
             " AND oid = ANY(%s::text[]::regclass[]) AND reltuples = 0 AND relpages > 0 ORDER BY relname",
-            [list(PLANNING), list(PLANNING.values()), tables],
+            [list(PLANNING), list(PLANNING.values()), self.kind.tables],
         )
         for (table,) in cursor.fetchall():
             cursor.execute(f"ANALYZE {table}")
 
-    def _resolve_names(self, cursor: CursorWrapper) -> None:
-        for refusal in self.refused_later():
-            cursor.execute(
-                f"UPDATE {GIVEN} SET refusal = ARRAY[%s, %s] WHERE line = %s AND refusal IS NULL",
-                [refusal.code, refusal.message, refusal.line],
-            )
-        for other in self.kind.other_names:
-            for statement in naming_statements(self.kind, other):
-                self._execute(cursor, statement)
-
-    def _apply_resolved(self, cursor: CursorWrapper, survey: "Survey | None" = None) -> Tally:
+    def _apply_resolved(self, cursor: CursorWrapper, survey: "Survey") -> Tally:
         """Write the rows of `import_resolved`, or only count what would be written, and drop the table.
 
-        A `survey` of these very rows is not made again, unless some of them are refused meanwhile.
+        The `survey` of these very rows is made again when some of them may be refused meanwhile.
         """
         may_move = self._judge_unique_values(cursor)
-        if survey is None or may_move:
+        if may_move:
             survey = self._survey(cursor)
         tally = Tally(rows=survey.rows)
         if self.write:
@@ -292,8 +294,7 @@ class Merge:
 
     def _survey(self, cursor: CursorWrapper) -> "Survey":
         cursor.execute(surveying_statement(self.kind))
-        new, differing, same, refused, named = cursor.fetchone()
-        return Survey(new, differing, new + differing + same, refused, named)
+        return Survey(*cursor.fetchone())
 
     def _judge_unique_values(self, cursor: CursorWrapper) -> bool:
         """Refuse rows that cannot have their unique value in the end; say whether values may change hands."""
@@ -338,13 +339,15 @@ class Merge:
 
     def _write(self, cursor: CursorWrapper, survey: "Survey", tally: Tally, may_move: bool) -> None:
         """Write and count. Unique values change hands if they `may_move`."""
+        accepted = survey.accepted
         cursor.execute(f"CREATE TEMPORARY TABLE {LOCKED} (id bigint, version integer) ON COMMIT DROP")
-        self.locked()
+        if self.locked is not None:
+            self.locked()
         if self.mode is Mode.DELETE:
             self._count_stored(cursor, tally)
             self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))
             tally.removed = tally.gone = cursor.rowcount
-            tally.unchanged = survey.accepted - tally.removed
+            tally.unchanged = accepted - tally.removed
             return
         if self.mode is Mode.REPLACE:
             cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
@@ -363,7 +366,7 @@ class Merge:
                 self._execute(cursor, releasing_statement(self.kind, self.kind.unique))
             self._execute(cursor, writing_statement(self.kind, self.mode))
             tally.created, tally.changed = cursor.fetchone()
-        if tally.created + tally.changed < survey.accepted:  # some are the same, or occur twice
+        if tally.created + tally.changed < accepted:  # some are the same, or occur twice
             cursor.execute(key_counting_statement(self.kind))
             tally.unchanged = cursor.fetchone()[0] - tally.created - tally.changed
 
@@ -390,22 +393,25 @@ class Merge:
 
 @dataclass(slots=True)
 class Survey:
-    """How many rows of a batch are new, differ from what is stored, are accepted, and are refused.
+    """How many rows of a batch are new, differ from what is stored, are as what is stored, and are refused.
 
-    Accepted ones are new, differ, or are as what is stored. `named` says for each reference how many rows
-    name something.
+    `named` says for each reference how many rows name something.
     """
 
     new: int
     differing: int
-    accepted: int
+    same: int
     refused: int
     named: Sequence[int]
 
     def take(self, other: "Survey") -> None:
         """Take the counts of another survey of the same batch."""
-        self.new, self.differing, self.accepted = other.new, other.differing, other.accepted
+        self.new, self.differing, self.same = other.new, other.differing, other.same
         self.refused, self.named = other.refused, other.named
+
+    @property
+    def accepted(self) -> int:
+        return self.new + self.differing + self.same
 
     @property
     def rows(self) -> int:
@@ -448,43 +454,47 @@ class SlicedMerge:
 
     def write_slice(self, size: int) -> Tally:
         """Write about so many rows, in the transaction of the caller; rows of one key stay together."""
-        with transaction.atomic(), connection.cursor() as cursor:
+        with connection.cursor() as cursor:
             self.merge._prepare(cursor)
-            is_replacement = self.merge.mode is Mode.REPLACE
             fits = self.survey.new + self.survey.differing <= size
-            if fits and not (self.is_sorted or is_replacement):
+            if fits and not self.is_sorted and self.merge.mode is not Mode.REPLACE:
                 self.is_done = True
-                return self.merge._apply_resolved(cursor, replace(self.survey))
-            sort, take = slicing_statements(self.merge.kind)
-            if not self.is_sorted:
-                cursor.execute(sort)
-                cursor.execute(f"DROP TABLE {RESOLVED}")
-                self.is_sorted = True
-                if self.is_upserted:
-                    self.position = self.survey.rows
-                elif is_replacement and self.last_key is not None:
-                    cursor.execute(position_finding_statement(self.merge.kind, self.last_key))
-                    [found] = cursor.fetchone()
-                    self.position = self.survey.rows if found is None else found
-                    self.is_upserted = found is None
+                tally = self.merge._apply_resolved(cursor, replace(self.survey))
+            else:
+                tally = self._write_sorted(cursor, size)
+            if self.is_done:
+                cursor.execute(DROP_STAGES)
+        return tally
+
+    def _write_sorted(self, cursor: CursorWrapper, size: int) -> Tally:
+        """Write the next slice in the order of the keys; behind all of them, remove what is superfluous."""
+        is_replacement = self.merge.mode is Mode.REPLACE
+        sort, take = slicing_statements(self.merge.kind)
+        if not self.is_sorted:
+            cursor.execute(sort)
+            cursor.execute(f"DROP TABLE {RESOLVED}")
+            self.is_sorted = True
             if self.is_upserted:
-                begin, self.removed = self.removed, self.removed + size
-                self.is_done = self.removed >= self.outlook.removed
-                return self.merge._remove_slice(cursor, begin, self.removed)
-            end = self.position + size
-            cursor.execute(take, {"begin": self.position, "end": end})
-            cursor.execute(key_reading_statement(self.merge.kind), {"begin": self.position, "end": end})
-            for key in cursor.fetchall():
-                self.last_key = list(key)
-            self.position = end
-            self.is_upserted = end >= self.survey.rows
-            self.is_done = self.is_upserted and not self.outlook.removed
-            merge = replace(self.merge, mode=Mode.UPSERT) if is_replacement else self.merge
-            return merge._apply_resolved(cursor)
-
-
-def drop_stages(cursor: CursorWrapper) -> None:
-    cursor.execute(f"DROP TABLE IF EXISTS {GIVEN}, {RESOLVED}, {PART}, {SUPERFLUOUS}")
+                self.position = self.survey.rows
+            elif is_replacement and self.last_key is not None:
+                cursor.execute(position_finding_statement(self.merge.kind, self.last_key))
+                [found] = cursor.fetchone()
+                self.position = self.survey.rows if found is None else found
+                self.is_upserted = found is None
+        if self.is_upserted:
+            begin, self.removed = self.removed, self.removed + size
+            self.is_done = self.removed >= self.outlook.removed
+            return self.merge._remove_slice(cursor, begin, self.removed)
+        end = self.position + size
+        cursor.execute(take, {"begin": self.position, "end": end})
+        cursor.execute(key_reading_statement(self.merge.kind), {"begin": self.position, "end": end})
+        for key in cursor.fetchall():
+            self.last_key = list(key)
+        self.position = end
+        self.is_upserted = end >= self.survey.rows
+        self.is_done = self.is_upserted and not self.outlook.removed
+        merge = replace(self.merge, mode=Mode.UPSERT) if is_replacement else self.merge
+        return merge._apply_resolved(cursor, merge._survey(cursor))
 
 
 def refused_rows(cursor: CursorWrapper) -> Iterator[Refusal]:

@@ -144,6 +144,11 @@ class MergeSpec:
         """The columns of the temporary table that rows of this kind are copied into."""
         return {**ROW_COLUMNS, **self.given, **dict.fromkeys(self.notes, "text[]")}
 
+    @cached_property
+    def tables(self) -> list[str]:
+        """The tables that a merge reads and writes."""
+        return sorted({self.target.table, *(one.table for one in self.references)})
+
     def reference(self, alias: str) -> Reference:
         return next(reference for reference in self.references if reference.alias == alias)
 

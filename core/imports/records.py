@@ -27,6 +27,7 @@ from core.imports.json_arrays import array_entries
 from core.imports.plain_rows import PlainRow
 from core.json_types import JsonMapping
 from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
+from core.text import trimmed
 
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
@@ -230,6 +231,8 @@ class _CsvLines:
                 return None
             lines = next(self.slices)
             self.has_slices = self.file.has_more
+            if not self.has_slices:
+                self.slices.close()
             self.waiting.extend(
                 [line for line in lines if not line[1].startswith(self.mark)] if self.mark else lines
             )
@@ -309,7 +312,7 @@ def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
         reader = (split_line(line, delimiter, options) for line in lines)
     else:
         reader = csv.reader(lines, strict=True, delimiter=delimiter or ",")
-    names = list(options.columns) or _header_names(lines, reader)
+    names = [trimmed(name) for name in options.columns or _header_names(lines, reader)]
     return _CsvFile(lines, reader, names, delimiter or ",")
 
 

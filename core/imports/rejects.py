@@ -74,19 +74,15 @@ class RejectLines:
 class RejectsFile:
     """Writes refused rows to a file, as RejectLines makes them.
 
-    Nothing is written without a path, and no file is left without a refused row. `resume_at` cuts the file
-    to what the committed batches wrote. Raises UnwritableFile, which leaves the batch in which it happens
-    unapplied.
+    No file is left without a refused row. `resume_at` cuts the file to what the committed batches wrote.
+    Raises UnwritableFile, which leaves the batch in which it happens unapplied.
     """
 
-    def __init__(self, path: Path | None, kind: Format, header: FileHeader, *, resume_at: int) -> None:
+    def __init__(self, path: Path, kind: Format, header: FileHeader, *, resume_at: int) -> None:
         self.lines = RejectLines(kind, header)
         self.waiting = bytearray()
         self.size = resume_at
         self.path = path
-        self.stream: FileIO | None = None
-        if path is None:
-            return
         try:
             # Without a buffer of its own nothing is left to be written, and to fail, when it is closed.
             self.stream = FileIO(path, "r+" if resume_at else "w")
@@ -105,24 +101,20 @@ class RejectsFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.stream is not None and self.path is not None:
-            self.stream.close()
-            if self.size == 0 and not self.waiting:
-                self.path.unlink(missing_ok=True)
+        self.stream.close()
+        if self.size == 0 and not self.waiting:
+            self.path.unlink(missing_ok=True)
 
     def add(self, refusal: Refusal) -> None:
         """Write one row."""
-        if self.stream is not None:
-            self.waiting += self.header
-            self.header = b""
-            self.waiting += self.lines.line(refusal)
-            if len(self.waiting) > BYTES_AT_ONCE:
-                self.flush()
+        self.waiting += self.header
+        self.header = b""
+        self.waiting += self.lines.line(refusal)
+        if len(self.waiting) > BYTES_AT_ONCE:
+            self.flush()
 
     def flush(self) -> int:
         """Hand all to the operating system, where no kill loses it; return the file's length."""
-        if self.stream is None:
-            return 0
         try:
             while self.waiting:
                 written = self.stream.write(self.waiting)

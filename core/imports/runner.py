@@ -1,7 +1,7 @@
 """Imports a file batch by batch, so that it can be stopped, resumed and undone, and has a dry run."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
@@ -23,7 +23,7 @@ from core.imports.interrupts import StopRequest
 from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
-from core.imports.records import Reading, Record, RecordFile, format_of
+from core.imports.records import Format, Reading, Record, RecordFile, format_of
 from core.imports.rejects import RejectsFile
 from core.imports.removals import (
     REMOVING_MODES,
@@ -37,13 +37,12 @@ from core.imports.runs import (
     KEPT_REJECTS,
     WHOLE_FILE,
     ImportOrder,
+    begin_run,
     count_in,
     counted,
     end_run,
     kept_reject,
-    new_run,
     only_replacement,
-    unfinished_run,
 )
 from core.imports.writers import DELETIONS_AT_ONCE, Batch, TableWriter, refusal_of
 from core.json_types import JsonObject
@@ -116,7 +115,7 @@ class Report:
     error: DomainError | None = None
     first_refusals: list[Refusal] = field(default_factory=list)
     started_at: datetime = field(default_factory=timezone.now)
-    unit: str = "Line"
+    format: Format = Format.CSV
 
 
 @dataclass(slots=True)
@@ -126,7 +125,7 @@ class ImportRunner:
     order: ImportOrder
     listener: Listener
     rows: RecordFile
-    rejects: RejectsFile
+    rejects: RejectsFile | None
     report: Report
     stop: StopRequest
     removed_earlier: int
@@ -152,7 +151,7 @@ class ImportRunner:
         if is_whole_file(self.order):
             self._apply_whole_file()
         while self._has_rows():
-            if staged:
+            if staged and not self._is_one_batch():
                 self._apply_in_slices(self._next_rows(self._rows_of_part(staged)))
             else:
                 began = monotonic()
@@ -221,11 +220,20 @@ class ImportRunner:
         while not self.waiting and reading.has_more:
             if self.untold:
                 self.stop.check()
-                self._tell_rows_read()
+                self.listener.read(self.untold)
+                self.untold = 0
             self.waiting = self._still_to_apply(reading.next_slice())
         if not self.waiting:
             self._notice_unended_line()
         return bool(self.waiting)
+
+    def _is_one_batch(self) -> bool:
+        """Say whether all that is left has been read and is one batch, so that it needs no slices."""
+        assert self.reading is not None
+        run, order = self.report.run, self.order
+        is_begun = run is not None and run.committed_slice is not None
+        is_short = not self.reading.has_more and len(self.waiting) <= rows_at_once(order)
+        return is_short and not is_begun and order.mode is not Mode.REPLACE
 
     def _still_to_apply(self, rows: list[Record]) -> list[Record]:
         """Return the rows that were not committed before the import was resumed, or ahead of the others."""
@@ -246,10 +254,6 @@ class ImportRunner:
                     self.report.unread.add(record.line, record.error.message)
             yield rows
 
-    def _tell_rows_read(self) -> None:
-        self.listener.read(self.untold)
-        self.untold = 0
-
     def _notice_unended_line(self) -> None:
         if self.order.mode in REMOVING_MODES:
             self.report.unread.add_cut_off(self.order.file)
@@ -268,7 +272,7 @@ class ImportRunner:
                 tally.count_refusal(refusal)
         self._notice_unended_line()
         if self.report.unread.count:
-            self.rejects.flush()
+            self._write_rejects()
             self.report.total.add(tally)
             if self.report.run is not None:
                 self._note_failure(self.report.run, refusals)
@@ -304,7 +308,8 @@ class ImportRunner:
         kept = 0 if run is None else max(0, KEPT_REJECTS - run.refused)
 
         def refuse(refusal: Refusal) -> None:
-            self.rejects.add(refusal)
+            if self.rejects is not None:
+                self.rejects.add(refusal)
             if len(self.report.first_refusals) < SHOWN_REFUSALS:
                 self.report.first_refusals.append(refusal)
             if len(refusals) < kept:
@@ -312,6 +317,10 @@ class ImportRunner:
                 refusals.append(kept_reject(run, refusal))
 
         return refuse
+
+    def _write_rejects(self) -> int:
+        """Write the refused rows to their file; return its length."""
+        return self.rejects.flush() if self.rejects is not None else 0
 
     def _batch(
         self, slices: Iterator[list[Record]], *, refuse: Callable[[Refusal], None], dry_run: bool
@@ -347,7 +356,7 @@ class ImportRunner:
             nullcontext() if limit is None else limit.kept(),
         ):
             tally = self.order.kind.writer.write(batch)
-            written = self.rejects.flush()
+            written = self._write_rejects()
             self._check(tally)
             if run is not None:
                 ImportReject.objects.bulk_create(refusals)
@@ -401,7 +410,7 @@ class ImportRunner:
                 self._judge_replacement(part, run, refusals)
             elif self._too_many_rejects(part.survey.refused):
                 self._refuse_part(part, run, refusals)
-            while not part.is_done:
+            while True:
                 began = monotonic()
                 limit = self._lock_limit(is_ahead=False)
                 with (
@@ -412,7 +421,7 @@ class ImportRunner:
                     if limit is not None:
                         limit.begin()
                     tally = part.write_slice(size)
-                    written = self.rejects.flush()
+                    written = self._write_rejects()
                     self._check(tally)
                     ImportReject.objects.bulk_create(refusals)
                     place = {"rows": part.rows, "key": part.last_key, "upserted": part.is_upserted}
@@ -422,6 +431,8 @@ class ImportRunner:
                     )
                 refusals.clear()
                 self._tell_progress(tally)
+                if part.is_done:
+                    break
                 size = rows_of_next_slice(least, size, monotonic() - began, part.has_changes)
 
     def _judge_replacement(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
@@ -432,7 +443,7 @@ class ImportRunner:
                 self._check_removals(part.outlook)
             except NOT_APPLIED:
                 refused = part.refuse_all()
-                self.rejects.flush()
+                self._write_rejects()
                 self.report.total.add(refused)
                 raise
         self.removals_are_judged = True
@@ -440,7 +451,7 @@ class ImportRunner:
     def _refuse_part(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
         with self._noting_failure(run, refusals):
             tally = part.refuse_all()
-            self.rejects.flush()
+            self._write_rejects()
             self._check(tally)
 
     @contextmanager
@@ -454,7 +465,8 @@ class ImportRunner:
 
     def _tell_progress(self, tally: Tally) -> None:
         self.report.total.add(tally)
-        self._tell_rows_read()
+        self.listener.read(self.untold)
+        self.untold = 0
         self.listener.committed(self.last_line, self.report.total)
 
     def _note_unknown_key(self, line: int, reason: str) -> None:
@@ -570,38 +582,36 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     written; and UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as
     the report's `error`, beside what had been committed: the run can be resumed then.
     """
+    check_rejects_path(order)
     if order.mode is not Mode.DELETE:
         require_room(order.tenant)
+    columns = order.columns
     kind = format_of(order.file, order.format)
     rows = RecordFile(
         order.file,
         kind,
-        order.columns,
+        columns,
         order.kind.writer.plain,
         default_language=order.tenant.default_language,
         options=order.reading,
     )
-    check_rejects_path(order)
-    notice_gone_clients()
-    run = (
-        None
-        if order.dry_run
-        else unfinished_run(order, listener.waiting)
-        if order.resumes
-        else new_run(order)
-    )
-    report = Report(run, total=counted(run) if run else Tally(), unit=kind.unit)
+    report = Report(begin_run(order, listener.waiting), format=kind)
+    run = report.run
+    if run is not None and order.resumes:
+        report.total = counted(run)
     try:
-        rejects = RejectsFile(order.rejects_path, kind, rows.header, resume_at=run.rejects_size if run else 0)
         source = with_source("import", str(run.pk)) if run else nullcontext()
-        with rejects, stop.guarded(), source:
-            removed = report.total.removed
-            runner = ImportRunner(order, listener, rows, rejects, report, stop, removed)
-            if order.mode is Mode.REPLACE and not order.dry_run:
-                with only_replacement(order, listener.waiting, stop):
-                    runner.run()
-            else:
-                runner.run()
+        rejects_file: AbstractContextManager[RejectsFile | None] = nullcontext()
+        if order.rejects_path is not None:
+            length = run.rejects_size if run else 0
+            rejects_file = RejectsFile(order.rejects_path, kind, rows.header, resume_at=length)
+        replacing: AbstractContextManager[None] = nullcontext()
+        if order.mode is Mode.REPLACE and run is not None:
+            replacing = only_replacement(order, listener.waiting, stop)
+        with source:
+            with rejects_file as rejects, stop.guarded(), replacing:
+                ImportRunner(order, listener, rows, rejects, report, stop, report.total.removed).run()
+            end_run(run, ImportState.FINISHED)
     except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
         report.error = error
         end_run(run, ImportState.FAILED, error)
@@ -618,8 +628,6 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     except Exception as error:
         end_run(run, ImportState.FAILED, error)
         raise
-    else:
-        end_run(run, ImportState.FINISHED)
     return report
 
 
@@ -655,11 +663,3 @@ def check_rejects_path(order: ImportOrder) -> None:
     path, source = order.rejects_path, Path(order.file.name)
     if path is not None and path.exists() and source.exists() and path.samefile(source):
         raise SourceAsRejects(f"{path} is the file that is imported; name another one for refused rows.")
-
-
-def notice_gone_clients() -> None:
-    """Let the server end a statement whose client was killed, where it can tell; it may hold locks."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT version() ~* 'linux|darwin|bsd'")
-        if cursor.fetchone()[0]:
-            cursor.execute("SET client_connection_check_interval = '2s'")

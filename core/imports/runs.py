@@ -30,6 +30,8 @@ PATIENCE_SECONDS = 10  # a killed process's last statement may still be at work 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 KEPT_SOURCE = 2_000  # characters of each kept row
 UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
+HOLD = "SELECT pg_try_advisory_lock(%s, %s)"
+RELEASE = "SELECT pg_advisory_unlock(%s, %s)"
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
 
 
@@ -86,30 +88,44 @@ class ImportOrder:
         )
 
 
-def new_run(order: ImportOrder) -> ImportRun:
-    run = ImportRun.objects.create(
-        tenant_id=order.tenant.id,
-        kind=order.kind.name,
-        mode=order.mode,
-        is_atomic=order.is_atomic,
-        started_by=getpass.getuser(),
-        host=socket.gethostname(),
-        file_name=order.file.name[:1_000],
-        file_size=order.file.size,
-        file_digest=order.file.digest(),
-    )
-    hold_run(run)
+def begin_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun | None:
+    """Return the run of an import, which this process holds: a new one, or the one that is resumed.
+
+    A dry run has none. Raises what `unfinished_run` raises.
+    """
+    digest = "" if order.dry_run else order.file.digest()
+    with connection.cursor() as cursor:
+        # A statement whose client was killed may hold locks: the server ends it, where it can tell.
+        cursor.execute("SELECT version() ~* 'linux|darwin|bsd'")
+        if cursor.fetchone()[0]:
+            cursor.execute("SET client_connection_check_interval = '2s'")
+        if order.dry_run:
+            return None
+        if order.resumes:
+            return unfinished_run(order, digest, waiting)
+        run = ImportRun.objects.create(
+            tenant_id=order.tenant.id,
+            kind=order.kind.name,
+            mode=order.mode,
+            is_atomic=order.is_atomic,
+            started_by=getpass.getuser(),
+            host=socket.gethostname(),
+            file_name=order.file.name[:1_000],
+            file_size=order.file.size,
+            file_digest=digest,
+        )
+        cursor.execute(HOLD, [int(Lock.IMPORT_RUN), run.pk])  # at once: nobody else knows it
     return run
 
 
-def unfinished_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun:
+def unfinished_run(order: ImportOrder, digest: str, waiting: Callable[[str], None]) -> ImportRun:
     """Return the last unfinished run of this file, held by this process.
 
     Raises NothingToResume, FileHasChanged and ImportIsRunning; `waiting` gets a message first when another
     process holds the run.
     """
     runs = ImportRun.objects.filter(tenant=order.tenant.id, kind=order.kind.name, mode=order.mode)
-    run = runs.filter(file_digest=order.file.digest()).first()
+    run = runs.filter(file_digest=digest).first()
     if run is None or run.state not in UNFINISHED:
         namesake = runs.filter(file_name=order.file.name, state__in=UNFINISHED).first()
         if run is None and namesake:
@@ -139,7 +155,7 @@ def hold_run(run: ImportRun, waiting: Callable[[str], None] = lambda message: No
         for attempt in range(round(PATIENCE_SECONDS * 10)):
             if attempt == 1:
                 waiting(f"Waiting: import {run.pk} is at work in another process.")
-            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [int(Lock.IMPORT_RUN), run.pk])
+            cursor.execute(HOLD, [int(Lock.IMPORT_RUN), run.pk])
             if cursor.fetchone()[0]:
                 return
             cursor.execute("SELECT pg_sleep(0.1)")
@@ -180,7 +196,7 @@ def only_replacement(order: ImportOrder, waiting: Callable[[str], None], stop: S
 
 def release_run(run: ImportRun) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [int(Lock.IMPORT_RUN), run.pk])
+        cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
 
 
 def end_run(run: ImportRun | None, state: ImportState, error: BaseException | None = None) -> None:
@@ -190,7 +206,8 @@ def end_run(run: ImportRun | None, state: ImportState, error: BaseException | No
     run.finished_at = timezone.now()
     run.message = str(error) if error else ""
     run.save(update_fields=["state", "finished_at", "message"])
-    release_run(run)
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
 
 
 def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:

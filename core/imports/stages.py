@@ -1,11 +1,11 @@
 """Temporary tables that rows are copied into, before statements over all of them at once."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 JSON = "jsonb"
 
@@ -18,46 +18,43 @@ class CopiedRows:
     count: int
 
 
-@contextmanager
-def staged(
+def stage_rows(
+    cursor: CursorWrapper,
     name: str,
     columns: Mapping[str, str],
     rows: Iterable[Sequence[object] | CopiedRows],
     *,
-    analyze: bool = True,
     is_kept: bool = False,
-) -> Iterator[int]:
-    """Copy rows into a new temporary table and drop it in the end; yields how many rows there are.
+) -> int:
+    """Copy rows into a new temporary table, which only this session sees; return how many there are.
 
-    `columns` maps names to PostgreSQL types; a row holds its values in that order, jsonb as text. The table
-    is seen only by this session. Needs a transaction, since a failed COPY ends one. A table that `is_kept`
-    outlives it, and is dropped by the caller.
+    `columns` maps names to PostgreSQL types; a row holds its values in that order, jsonb as text. Needs a
+    transaction, since a failed COPY ends one. The caller drops the table; one that `is_kept` outlives the
+    transaction, and takes the place of one that was left.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(f"The stage {name} needs a transaction.")
-    described = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    described = ", ".join([f"{column} {kind}" for column, kind in columns.items()])
+    if is_kept:
+        cursor.execute(f"DROP TABLE IF EXISTS {name}")
     ending = "PRESERVE ROWS" if is_kept else "DROP"
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TEMPORARY TABLE {name} ({described}) ON COMMIT {ending}")
-        count = 0
-        # psycopg's own errors would pass whoever knows those of Django
-        with (
-            connection.wrap_database_errors,
-            cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy,
-        ):
-            write = copy.write_row
-            for row in rows:
-                if isinstance(row, CopiedRows):
-                    copy.write(row.text)
-                    count += row.count
-                else:
-                    write(row)
-                    count += 1
-        if analyze:  # the planner knows nothing of a new table, and joins it row by row
-            cursor.execute(f"ANALYZE {name}")
-        yield count
-        if not is_kept:
-            cursor.execute(f"DROP TABLE {name}")
+    cursor.execute(f"CREATE TEMPORARY TABLE {name} ({described}) ON COMMIT {ending}")
+    count = 0
+    # so that callers meet Django's errors, as of all other statements
+    with (
+        connection.wrap_database_errors,
+        cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            if isinstance(row, CopiedRows):
+                copy.write(row.text)
+                count += row.count
+            else:
+                copy.write_row(row)
+                count += 1
+    # The planner knows nothing of a new table, and joins it row by row.
+    cursor.execute(f"ANALYZE {name}")
+    return count
 
 
 def json_text(value: object) -> str:

@@ -57,7 +57,12 @@ class Batch:
     count_stored: Callable[[], int] | None
     together: int = 0
     stored: Callable[[JsonMapping], object] = lambda body: None
-    locked: Callable[[], None] = lambda: None
+    locked: Callable[[], None] | None = None
+
+    def note_locks(self) -> None:
+        """Say that rows are about to be locked."""
+        if self.locked is not None:
+            self.locked()
 
     def parts(self, size: int) -> Iterator[list[Record]]:
         """Yield the records in parts of so many."""
@@ -136,6 +141,7 @@ class TableWriter(Writer):
             refuse=batch.refuse,
             changed=self.changed,
             locked=batch.locked,
+            postponed=large,
             refused_later=lambda: too_large(large, batch),
         )
         return merge, large
@@ -267,7 +273,7 @@ def remove_rows(batch: Batch, remove: Removal) -> Tally:
                     missing = InvalidInput(f"{remove.id} is missing, or not a text.", field=remove.id)
                     refuse(tally, batch, refusal_of(record, record.error or missing))
             accepted = [(record, name) for record, name in named if isinstance(name, str)]
-            batch.locked()
+            batch.note_locks()
             for outcome in remove.operation(batch.tenant, [name for _, name in accepted], batch.at):
                 if outcome.error:
                     refuse(tally, batch, refusal_of(accepted[outcome.position][0], outcome.error))
@@ -365,7 +371,7 @@ class InsertWriter(OperationWriter[Row]):
                 refused.append(row)
             else:
                 accepted.append((record, row))
-        batch.locked()
+        batch.note_locks()
         for result in self.insert(batch.tenant, [row for _, row in accepted]):
             if result.error:
                 refused.append(refusal_of(accepted[result.position][0], result.error))
@@ -422,7 +428,7 @@ class UpsertWriter(OperationWriter[Row]):
         try:
             outcomes = self._upserted(batch, plan, partial(self._confirm, batch, plan))
         except Overtaken:
-            batch.locked()
+            batch.note_locks()
             self.hold(batch.tenant, list(self.stored(batch.tenant, self._names(part))))
             plan = self._planned(batch, part)
             outcomes = self._upserted(batch, plan, lambda: None)
@@ -500,7 +506,7 @@ class UpsertWriter(OperationWriter[Row]):
 
     def _confirm(self, batch: Batch, plan: Planned[Row]) -> None:
         """Raise Overtaken when the rows that are to be written would be planned in another way by now."""
-        batch.locked()
+        batch.note_locks()
         if batch.mode is Mode.INSERT:
             if self.existing(batch.tenant, [self.identify(row) for row in plan.changed]):
                 raise Overtaken

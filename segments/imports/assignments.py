@@ -23,7 +23,7 @@ from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
 from segments.imports.columns import columns_of, parts_of, staged_values
 from segments.models import CustomerAssignment, ItemAssignment
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
-from segments.operations.items import ITEM_ASSIGNMENTS, ItemType, checked_product
+from segments.operations.items import ITEM_ASSIGNMENTS, ItemType, checked_items
 from segments.representations import CUSTOMER_ASSIGNMENT, ITEM_ASSIGNMENT, validity
 
 AnyRow = TypeVar("AnyRow")
@@ -170,19 +170,25 @@ item_values = staged_values(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 
 def read_member_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> StagedRows:
     """Return the rows as SEGMENT_CUSTOMERS takes them, behind the versions that they expect."""
-    readable, emails = with_stand_ins(bodies, "contactEmail", instead_of="customerId")
+    readable, emails = named_otherwise(bodies, "contactEmail", instead_of="customerId")
     return staged_rows(read_bodies(SegmentCustomerRow, readable), emails, staged_members)
 
 
 def read_item_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> StagedRows:
     """Return the rows as SEGMENT_ITEMS takes them, behind the versions that they expect."""
-    in_capitals = [{**body, "type": str(body.get("type")).upper()} for body in bodies]
-    readable, codes = with_stand_ins(in_capitals, "code", instead_of="id")
-    rows = [
-        checked_product(row) if isinstance(row, SegmentItemRow) and row.type == ItemType.PRODUCT else row
-        for row in read_bodies(SegmentItemRow, readable)
-    ]
-    return staged_rows(rows, codes, staged_items)
+    types = [str(body.get("type")).upper() for body in bodies]
+    typed = [{**body, "type": item_type} for body, item_type in zip(bodies, types, strict=True)]
+    readable, codes = named_otherwise(typed, "code", instead_of="id")
+    return staged_rows(checked_items(read_bodies(SegmentItemRow, readable), types), codes, staged_items)
+
+
+def named_otherwise(
+    bodies: Sequence[JsonMapping], member: str, *, instead_of: str
+) -> tuple[Sequence[JsonMapping | DomainError], Sequence[str | None]]:
+    """Return the bodies with stand-ins for the ids that they lack, and the other names that they have."""
+    if not any(member in body for body in bodies):
+        return bodies, [None] * len(bodies)
+    return with_stand_ins(bodies, member, instead_of=instead_of)
 
 
 def staged_rows(

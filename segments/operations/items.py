@@ -71,30 +71,25 @@ def upsert_item_assignments(
     SegmentNotFound. Takes one statement, and one more when a row expects a version, whatever the number of
     rows.
     """
-    if item_type is ItemType.PRODUCT:
-        rows = [checked_product(row) for row in rows]
 
     def refusal(row: ItemAssignmentBody, keys: Sequence[int | None]) -> DomainError:
         return UnknownItem(item_type, row.id)
 
     statements = AssignmentStatements(kind=ITEMS[item_type], tenant_id=tenant_id, segment_id=segment_id)
-    return upsert_batch(statements, rows, at=at, refusal=refusal)
+    return upsert_batch(statements, checked_items(rows, [item_type] * len(rows)), at=at, refusal=refusal)
 
 
-def check_product(row: ItemAssignmentBody) -> None:
-    """Raise InvalidInput when the row, which assigns a product, says that its subcategories count too."""
-    if row.includes_subcategories:
-        raise InvalidInput(NO_SUBCATEGORIES, field="includeSubcategories")
-
-
-def checked_product(row: ItemRow | DomainError) -> ItemRow | DomainError:
-    """Return the row, or why it cannot assign a product."""
-    try:
-        if not isinstance(row, DomainError):
-            check_product(row)
-    except InvalidInput as error:
-        return error
-    return row
+def checked_items(
+    rows: Sequence[ItemRow | DomainError], types: Sequence[object]
+) -> list[ItemRow | DomainError]:
+    """Return the rows, each of a type; an error in place of products whose subcategories are to count."""
+    checked: list[ItemRow | DomainError] = []
+    for row, item_type in zip(rows, types, strict=True):
+        if item_type == ItemType.PRODUCT and not isinstance(row, DomainError) and row.includes_subcategories:
+            checked.append(InvalidInput(NO_SUBCATEGORIES, field="includeSubcategories"))
+        else:
+            checked.append(row)
+    return checked
 
 
 def locked_version(*, tenant_id: int, segment_id: str, item_type: ItemType, item_id: str) -> int | None:

@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from typing import Any
 
 from accounts.imports.customers import CUSTOMER_FILES, CUSTOMER_FILES_WITH_ERASED
 from core.imports.commands import ImportCommand
@@ -17,7 +18,7 @@ class Command(ImportCommand):
             help="create customers although their number or e-mail has been erased",
         )
 
-    def handle(self, **options: object) -> None:
+    def handle(self, **options: Any) -> None:
         if options.pop("allow_erased"):
             self.kind = CUSTOMER_FILES_WITH_ERASED  # type: ignore[misc]
         super().handle(**options)
