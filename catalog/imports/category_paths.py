@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from catalog.models import Category
 from core.errors import InvalidInput
 from core.imports.columns import Given
-from core.imports.records import Record
+from core.imports.rows import Record
 from core.tenancy.callers import TenantRecord
 from core.text import normalized
 

@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from django.db import connection, transaction
 
-from core.imports.records import Record
+from core.imports.rows import Record
 from core.imports.stages import stage_rows
 from core.json_types import JsonMapping
 from core.text import normalized, trimmed

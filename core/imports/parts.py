@@ -28,7 +28,6 @@ from core.imports.files import LINES_AT_ONCE
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportPart, ImportReject, ImportRun, ImportState
-from core.imports.records import Record
 from core.imports.removals import (
     REMOVING_MODES,
     RemovalLimit,
@@ -37,6 +36,7 @@ from core.imports.removals import (
     read_removal_limit,
 )
 from core.imports.resources import ImportResource, registered_resources
+from core.imports.rows import Record
 from core.imports.runs import KEPT_REJECTS, count_in, hold_replacement, kept_reject
 from core.imports.writers import Batch
 from core.journal.undo.jobs import actor_of

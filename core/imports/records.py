@@ -3,39 +3,26 @@
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
-from typing import Protocol
 
 import orjson
 
 from core.errors import DomainError
-from core.imports.columns import (
-    DEFAULT_OPTIONS,
-    BodyColumns,
-    Column,
-    Given,
-    Header,
-    ReadingOptions,
-    UnknownField,
-    member_at,
-)
-from core.imports.files import CHUNK, LINES_AT_ONCE, STANDARD_INPUT, InputFile, Line, UnreadableFile
-from core.imports.json_arrays import array_entries
+from core.imports.columns import DEFAULT_OPTIONS, BodyColumns, Column, Header, ReadingOptions
+from core.imports.files import LINES_AT_ONCE, STANDARD_INPUT, InputFile, Line, UnreadableFile
+from core.imports.json_rows import JsonReading, read_json_array, read_json_lines
 from core.imports.plain_rows import PlainRow
-from core.json_types import JsonMapping
-from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
+from core.imports.rows import ENCODING_HINT, NUL, BrokenLine, Reading, Record, WrongEncoding
 from core.text import trimmed
 
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
-NUL = "\0"
 EMPTY_CELLS = b',;\t|" \r'  # all that a row without values has
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-ENCODING_HINT = "A file of a spreadsheet may need --encoding cp1252."
 UNEXPECTED_END = "unexpected end of data"  # what the csv module says of a quote that is open at the end
 
 
@@ -50,39 +37,6 @@ class Format(StrEnum):
     def unit(self) -> str:
         """What the number of a row counts."""
         return "Entry" if self is Format.JSON else "Line"
-
-
-class BrokenLine(DomainError):
-    """The line is not what the format asks for."""
-
-    code = "broken_line"
-
-
-class WrongEncoding(DomainError):
-    """The line is not UTF-8, or holds a character that no text can have."""
-
-    code = "wrong_encoding"
-
-
-NOTHING_GIVEN = Given(frozenset())
-
-
-@dataclass(slots=True)
-class Record:
-    """A row: the number of the line that it begins on, its text, and its body or why it has none.
-
-    Rows of a JSON array are numbered as its entries.
-
-    `given` says which columns the row has. A plain row has no body: it is to be taken as its text says (see
-    PlainRow).
-    """
-
-    line: int
-    source: str
-    body: JsonMapping | None = None
-    error: DomainError | None = None
-    is_plain: bool = False
-    given: Given = NOTHING_GIVEN
 
 
 def format_of_name(name: str) -> Format | None:
@@ -138,19 +92,6 @@ class FileHeader:
     rows: Header | None = None
 
 
-class Reading(Protocol):
-    """A file that is being read, from its first row on."""
-
-    has_more: bool
-
-    def next_slice(self) -> list[Record]:
-        """Return the next rows: LINES_AT_ONCE, or a few more or less; none where only empty lines are left.
-
-        Raises UnreadableFile once the rows before what cannot be read were returned.
-        """
-        ...
-
-
 class RecordFile:
     """The rows of a file, to be read once or several times; the header of CSV is read at once.
 
@@ -184,7 +125,8 @@ class RecordFile:
     def begin(self) -> Reading:
         """Begin at the first row. Of several readings only the last one can go on."""
         if self.kind is not Format.CSV:
-            return _JsonReading(self.file, self.kind, self.given_by, self.options)
+            read = read_json_array if self.kind is Format.JSON else read_json_lines
+            return JsonReading(read(self.file, self.given_by), self.options)
         opened, self.opened = self.opened or _open_csv(self.file, self.options), None
         return _CsvReading(opened, self.header, self.plain, self.options)
 
@@ -442,88 +384,3 @@ def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
         refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {fault_of_csv(error)}.")
     lines.put_back()
     return Record(lines.first, lines.texts[0].removesuffix("\r")[:LONGEST_FIELD], error=refusal)
-
-
-class _JsonReading:
-    """The objects of a JSON Lines file, of which empty lines are skipped, or of an array."""
-
-    def __init__(self, file: InputFile, kind: Format, given_by: BodyColumns, options: ReadingOptions) -> None:
-        records = read_json_array(file, given_by) if kind is Format.JSON else read_json_lines(file, given_by)
-        self.records = (record for record in records if record.body is None or _has_all(record.body, options))
-        self.has_more = True
-        self.failure: UnreadableFile | None = None
-
-    def next_slice(self) -> list[Record]:
-        if self.failure is not None:
-            raise self.failure
-        records: list[Record] = []
-        size = 0
-        try:
-            for record in self.records:
-                records.append(record)
-                size += len(record.source)
-                if len(records) == LINES_AT_ONCE or size > CHUNK:
-                    return records
-        except UnreadableFile as error:
-            if not records:
-                raise
-            self.failure = error
-            return records
-        self.has_more = False
-        return records
-
-
-def read_json_lines(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
-    """Yield the objects of a JSON Lines file; empty lines are skipped."""
-    for number, content, is_too_long in file.lines():
-        if content.strip():
-            yield _json_record(number, "Line", content, given_by, is_too_long=is_too_long)
-
-
-def read_json_array(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
-    """Yield the objects of a JSON array, numbered from 1."""
-    for number, content in enumerate(array_entries(file.pieces()), 1):
-        if content is None:
-            cut_off = BrokenLine("The array is not closed, so the file may have been cut off.")
-            yield Record(number, "", error=cut_off)
-        else:
-            yield _json_record(number, "Entry", content, given_by)
-
-
-def _json_record(
-    number: int, unit: str, content: bytes, given_by: BodyColumns, *, is_too_long: bool = False
-) -> Record:
-    record = Record(number, content.decode(errors="replace").replace(NUL, "\ufffd"))
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        record.error = WrongEncoding(
-            f"{unit} {number} is not UTF-8 at its byte {error.start + 1}. {ENCODING_HINT}"
-        )
-        return record
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        record.error = BrokenLine(f"{unit} {number} is no JSON: {error}.")
-        return record
-    if is_too_long:
-        record.error = BrokenLine(f"{unit} {number} is longer than 4 MiB.")
-    elif not isinstance(body, dict):
-        record.error = BrokenLine(f"{unit} {number} is no JSON object.")
-    elif is_nested_too_deeply(body, content):
-        record.error = BrokenLine(f"{unit} {number} is nested more than {DEEPEST} levels deep.")
-    elif holds_nul(body, content):
-        record.error = WrongEncoding(f"{unit} {number} has a character that cannot be stored.")
-    elif (name := repeated_name(body, content)) is not None:
-        record.error = BrokenLine(f"{unit} {number} has the member {name!r} twice; keep one of them.")
-    else:
-        try:
-            record.body, record.given = given_by(body)
-        except UnknownField as error:
-            record.error = error
-    return record
-
-
-def _has_all(body: Mapping[str, object], options: ReadingOptions) -> bool:
-    """Say whether a body has something in each of the columns without which it is left out."""
-    return not any(member_at(body, name) in (None, "", {}, []) for name in options.skipped_without)

@@ -23,7 +23,7 @@ from core.imports.interrupts import StopRequest
 from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
-from core.imports.records import Format, Reading, Record, RecordFile, format_of
+from core.imports.records import Format, RecordFile, format_of
 from core.imports.rejects import RejectsFile
 from core.imports.removals import (
     REMOVING_MODES,
@@ -33,6 +33,7 @@ from core.imports.removals import (
     check_removals,
     count_stored,
 )
+from core.imports.rows import Reading, Record
 from core.imports.runs import (
     KEPT_REJECTS,
     WHOLE_FILE,

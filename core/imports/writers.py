@@ -17,7 +17,7 @@ from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
 from core.imports.merge_specs import EMPTIED, SPOKEN, MergeSpec, spec_for_batch
 from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
-from core.imports.records import Record
+from core.imports.rows import Record
 from core.imports.shadows import Rows, shadowed
 from core.imports.stages import CopiedRows
 from core.json_types import JsonMapping

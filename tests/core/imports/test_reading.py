@@ -20,7 +20,8 @@ from core.imports.columns import (
     written_list,
 )
 from core.imports.files import LONGEST_LINE, InputFile, UnreadableFile
-from core.imports.records import Format, Record, RecordFile, format_of
+from core.imports.records import Format, RecordFile, format_of
+from core.imports.rows import Record
 
 COLUMNS = (
     Column("id", is_required=True),
