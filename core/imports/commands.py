@@ -140,8 +140,8 @@ class ImportCommand(BaseCommand):
     kind: ClassVar[ImportResource]
     requires_system_checks = []  # addresses and admin pages play no part
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         names = ", ".join(map(shown_name, cls.kind.columns))
         updates = UPDATES if cls.kind.is_updated_by_columns else ""
         cls.help = (
@@ -270,14 +270,14 @@ class ImportCommand(BaseCommand):
         )
 
     def handle(self, *, file: str, tenant: str, **options: Any) -> None:
-        self._check_options(options)
+        mode = self._mode(options)
         said = {name: options[name] for name in ("json", "quiet")}
         started = monotonic()
         with StopRequest().noticed() as stop:
             try:
                 record = tenant_called(tenant).record
                 with InputFile(file, encoding=options["encoding"]) as source:
-                    order = self._order(source, record, options)
+                    order = self._order(source, record, mode, options)
                     with ImportProgress(source, is_quiet=options["quiet"]) as progress:
                         report = run_import(order, progress, stop)
             except NothingToResume as error:  # a nightly --resume has nothing to do
@@ -293,28 +293,28 @@ class ImportCommand(BaseCommand):
                 self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
             self._answer(order, report, monotonic() - started, **said)
 
-    def _check_options(self, options: dict[str, Any]) -> None:
-        """Raise CommandError when the options contradict each other."""
+    def _mode(self, options: dict[str, Any]) -> Mode:
+        """Return the mode. Raises CommandError when the options contradict it, or each other."""
         if options["resume"] and options["dry_run"]:
             raise CommandError("A dry run has nothing to resume.", returncode=NOTHING_DONE)
-        mode = self._mode(options)
+        mode = Mode(options.get("mode", self.kind.modes[0]))
         if options.get("max_removed") and mode not in REMOVING_MODES:
             raise CommandError(
                 f"--max-removed is for --mode replace and --mode delete; --mode {mode} removes nothing.",
                 returncode=NOTHING_DONE,
             )
+        return mode
 
-    def _mode(self, options: dict[str, Any]) -> Mode:
-        return Mode(options.get("mode", self.kind.modes[0]))
-
-    def _order(self, source: InputFile, tenant: TenantRecord, options: dict[str, Any]) -> ImportOrder:
+    def _order(
+        self, source: InputFile, tenant: TenantRecord, mode: Mode, options: dict[str, Any]
+    ) -> ImportOrder:
         """Return what the options ask for."""
         return ImportOrder(
             kind=self.kind,
             tenant=tenant,
             file=source,
             format=Format(options["format"]) if options["format"] else None,
-            mode=self._mode(options),
+            mode=mode,
             dry_run=options["dry_run"],
             is_atomic=options["atomic"],
             resumes=options["resume"],

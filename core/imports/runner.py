@@ -1,6 +1,6 @@
 """Imports a file batch by batch, so that it can be stopped, resumed and undone, and has a dry run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -152,7 +152,7 @@ class ImportRunner:
         if is_whole_file(self.order):
             self._apply_whole_file()
         while self._has_rows():
-            if staged and not self._is_one_batch():
+            if staged and self._needs_slices():
                 self._apply_in_slices(self._next_rows(self._rows_of_part(staged)))
             else:
                 began = monotonic()
@@ -224,17 +224,15 @@ class ImportRunner:
                 self.listener.read(self.untold)
                 self.untold = 0
             self.waiting = self._still_to_apply(reading.next_slice())
-        if not self.waiting:
+        if self._is_at_end():
             self._notice_unended_line()
         return bool(self.waiting)
 
-    def _is_one_batch(self) -> bool:
-        """Say whether all that is left has been read and is one batch, so that it needs no slices."""
-        assert self.reading is not None
+    def _needs_slices(self) -> bool:
+        """Say whether more rows are left than one batch, or a part that is to be replaced or was begun."""
         run, order = self.report.run, self.order
         is_begun = run is not None and run.committed_slice is not None
-        is_short = not self.reading.has_more and len(self.waiting) <= rows_at_once(order)
-        return is_short and not is_begun and order.mode is not Mode.REPLACE
+        return is_begun or order.mode is Mode.REPLACE or not self._is_last_slice(rows_at_once(order))
 
     def _still_to_apply(self, rows: list[Record]) -> list[Record]:
         """Return the rows that were not committed before the import was resumed, or ahead of the others."""
@@ -243,17 +241,37 @@ class ImportRunner:
             return rows
         return [record for record in rows if record.line > done and record.line not in self.ahead]
 
-    def _next_rows(self, most: int) -> Iterator[list[Record]]:
-        """Yield the next rows of the file in slices, so many rows at most."""
+    def _next_rows(self, most: int) -> Iterable[list[Record]]:
+        """Return the next rows of the file in slices, so many rows at most; read on as they are taken."""
+        if self._is_last_slice(most):
+            return [self._taken(most)]
+        return self._slices(most)
+
+    def _slices(self, most: int) -> Iterator[list[Record]]:
         while most and self._has_rows():
-            rows, self.waiting = self.waiting[:most], self.waiting[most:]
+            rows = self._taken(most)
             most -= len(rows)
-            self.untold += len(rows)
-            self.last_line = rows[-1].line
-            for record in rows:
-                if record.error is not None:
-                    self.report.unread.add(record.line, record.error.message)
             yield rows
+
+    def _taken(self, most: int) -> list[Record]:
+        """Return rows that are waiting, which count as read now."""
+        rows, self.waiting = self.waiting[:most], self.waiting[most:]
+        self.untold += len(rows)
+        self.last_line = rows[-1].line
+        for record in rows:
+            if record.error is not None:
+                self.report.unread.add(record.line, record.error.message)
+        if self._is_at_end():
+            self._notice_unended_line()
+        return rows
+
+    def _is_last_slice(self, most: int) -> bool:
+        """Say whether so many rows are all that is left, and have been read."""
+        is_read = self.reading is not None and not self.reading.has_more
+        return is_read and 0 < len(self.waiting) <= most
+
+    def _is_at_end(self) -> bool:
+        return self.reading is not None and not self.reading.has_more and not self.waiting
 
     def _notice_unended_line(self) -> None:
         if self.order.mode in REMOVING_MODES:
@@ -324,7 +342,7 @@ class ImportRunner:
         return self.rejects.flush() if self.rejects is not None else 0
 
     def _batch(
-        self, slices: Iterator[list[Record]], *, refuse: Callable[[Refusal], None], dry_run: bool
+        self, slices: Iterable[list[Record]], *, refuse: Callable[[Refusal], None], dry_run: bool
     ) -> Batch:
         order = self.order
         counts_stored = order.mode in REMOVING_MODES and not self.removals_are_judged
@@ -343,7 +361,7 @@ class ImportRunner:
             stored=partial(stored_document, order.kind.export, order.tenant),
         )
 
-    def _apply(self, slices: Iterator[list[Record]], *, is_ahead: bool = False) -> None:
+    def _apply(self, slices: Iterable[list[Record]], *, is_ahead: bool = False) -> None:
         refusals: list[ImportReject] = []
         run = self.report.run
         refuse = self._keeping_refusals(refusals)
@@ -394,7 +412,7 @@ class ImportRunner:
         run = self.report.run
         return run.committed_slice["rows"] if run and run.committed_slice else staged
 
-    def _apply_in_slices(self, slices: Iterator[list[Record]]) -> None:
+    def _apply_in_slices(self, slices: Iterable[list[Record]]) -> None:
         """Stage a part of the file and commit it slice by slice, in the order of the keys."""
         order, run = self.order, self.report.run
         writer = order.kind.writer

@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from typing import Any
 
 from accounts.imports.customers import CUSTOMER_FILES, CUSTOMER_FILES_WITH_ERASED
 from core.imports.commands import ImportCommand
@@ -18,7 +17,7 @@ class Command(ImportCommand):
             help="create customers although their number or e-mail has been erased",
         )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, *, file: str, tenant: str, **options: object) -> None:
         if options.pop("allow_erased"):
             self.kind = CUSTOMER_FILES_WITH_ERASED  # type: ignore[misc]
-        super().handle(**options)
+        super().handle(file=file, tenant=tenant, **options)
