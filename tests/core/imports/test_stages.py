@@ -1,13 +1,13 @@
 """Temporary tables that rows are copied into."""
 
 import pytest
-from django.db import DataError, transaction
+from django.db import DataError, connection, transaction
 
-from core.imports.stages import staged
+from core.imports.stages import stage_rows
 
 
 @pytest.mark.django_db
 def test_what_postgresql_says_about_copied_rows_is_an_error_of_django() -> None:
     refusal = pytest.raises(DataError, match="invalid input syntax for type integer")
-    with refusal, transaction.atomic(), staged("numbers", {"number": "integer"}, [["one"]]):
-        pass
+    with refusal, transaction.atomic(), connection.cursor() as cursor:
+        stage_rows(cursor, "numbers", {"number": "integer"}, [["one"]])
