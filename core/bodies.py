@@ -295,6 +295,30 @@ class _Walk:
             return value
 
 
+class _Bounds(_Walk):
+    """Collects the texts and lists of a body that code has made which are longer than declared."""
+
+    def value(self, kind: inspect.Type, value: object, path: str, message: str = "") -> object:
+        match kind:
+            case inspect.StructType() if isinstance(value, Struct):
+                for field in kind.fields:
+                    inner = f"{path}.{field.encode_name}" if path else field.encode_name
+                    self.value(field.type, getattr(value, field.name), inner)
+            case inspect.Metadata() | inspect.UnionType() | inspect.ListType() | inspect.StrType():
+                super().value(kind, value, path, message)
+        return value
+
+
+def bound_problems(body: Struct) -> list[Problem]:
+    """Return which texts and lists of a body are longer than it declares; the rest of it is taken as right.
+
+    For forms that make a body of their own entries: what the API refuses is refused there too.
+    """
+    bounds = _Bounds(NO_LANGUAGES)
+    bounds.value(_described(type(body)), body, "")
+    return bounds.problems
+
+
 def has_null(kind: inspect.Type) -> bool:
     """Say whether null is a value of the type."""
     match kind:

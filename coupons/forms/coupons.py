@@ -12,7 +12,7 @@ from catalog.models import Category
 from core.admin import DocumentForm
 from core.admin.faults import fault_text, refusal_text
 from core.admin.forms import AutocompleteSelect
-from core.bodies import SchemaMetadata
+from core.bodies import SchemaMetadata, bound_problems
 from core.model_fields import foreign_key
 from core.tenancy.models import Tenant
 from core.text import plain
@@ -199,8 +199,8 @@ class CouponForm(DocumentForm):
             if self.cleaned_data.get(amount) is None:
                 self.cleaned_data[currency] = None
         if not self.errors:
-            for problem in problems_of(self.body):
-                self.add_error(FORM_FIELDS[problem.field], fault_text(problem.message))
+            for problem in (*bound_problems(self.body), *problems_of(self.body)):
+                self.add_error(FORM_FIELDS[problem.field.partition("[")[0]], fault_text(problem.message))
         return cleaned
 
     def validate_constraints(self) -> None:
