@@ -7,7 +7,16 @@ from core.representation.fields import Field, Integer, Number, Texts, Time
 from core.representation.query_language import QuerySyntaxError, Term
 from core.representation.relative_instants import RelativeInstant
 from core.sql.composition import Sql, param, sql
-from segments.rules.facts import Fact, Family, Join, Moments, Scope, register_facts
+from coupons.models import Redemption
+from segments.rules.facts import (
+    Fact,
+    Family,
+    Join,
+    Moments,
+    Scope,
+    register_facts,
+    register_left_out_list,
+)
 
 WINDOW = re.compile(r"[1-9][0-9]{0,3}[hdwmy]")
 REDEMPTIONS = Sql("coupons_redemption AS redemption WHERE redemption.customer_id IS NOT NULL")
@@ -51,7 +60,8 @@ def fact_of_redemptions(scope: Scope, term: Term) -> Fact:
         joins=(join,),
         moments=MOMENTS,
         limits=(NOW,) if window is None else (window, NOW),
-        left_out=other_currencies if path[0] == "total" else None,
+        left_out=partial(other_currencies, window) if path[0] == "total" else None,
+        left_out_label=Redemption._meta.label if path[0] == "total" else "",
         rankable=path[0] if path[0] in ("count", "total") else "",
     )
 
@@ -88,13 +98,12 @@ def sums_of(window: RelativeInstant | None, scope: Scope) -> Sql:
     )
 
 
-def other_currencies(scope: Scope) -> Sql:
-    """A SELECT of how many redemptions totals leave out."""
+def other_currencies(window: RelativeInstant | None, scope: Scope) -> Sql:
+    """A SELECT of the redemptions that totals leave out."""
     return sql(
-        "SELECT count(*) FROM coupons_redemption"
-        " WHERE tenant_id = {tenant} AND discount_currency <> {currency} AND {narrowed}",
-        tenant=param(scope.tenant_id),
-        narrowed=scope.narrowed("customer_id"),
+        "SELECT redemption.id FROM coupons_redemption AS redemption"
+        " WHERE {chosen} AND redemption.discount_currency <> {currency}",
+        chosen=redemptions_since(window, scope),
         currency=param(scope.currency),
     )
 
@@ -117,3 +126,4 @@ register_facts(
         (*(f"redemptions.{name}" for name in NAMES), *(f"redemptions.90d.{name}" for name in NAMES)),
     )
 )
+register_left_out_list(Redemption._meta.label)

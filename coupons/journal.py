@@ -13,6 +13,14 @@ record(
             external_id="it.code",
             derived=("redemption_count",),
             leaves_early=True,  # with each redemption
+            refusals={
+                "its campaign has handed its codes out": "change.kind = 'created' AND EXISTS (SELECT"
+                " FROM coupons_couponcampaign AS campaign WHERE campaign.tenant_id = present.tenant_id"
+                " AND campaign.terms_id = present.terms_id AND campaign.exported_at IS NOT NULL)",
+                "it holds the terms of a campaign": "change.before ? 'terms_id' AND EXISTS (SELECT"
+                " FROM coupons_couponcampaign AS campaign WHERE campaign.tenant_id = present.tenant_id"
+                " AND campaign.terms_id = present.id)",
+            },
         ),
         OF_COUPONS,
     ),
@@ -33,7 +41,15 @@ record(
         owner="it.coupon_id",
         part_of="coupon",
     ),
-    RecordedDocument(model=CouponCampaign, object="coupon-campaign"),
+    RecordedDocument(
+        model=CouponCampaign,
+        object="coupon-campaign",
+        refusals={
+            "it has codes": "change.kind = 'created' AND EXISTS (SELECT FROM coupons_coupon AS code"
+            " WHERE code.tenant_id = present.tenant_id AND code.terms_id = present.terms_id"
+            " AND code.id <> present.terms_id)"
+        },
+    ),
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
     following(
         RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),

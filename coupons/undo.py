@@ -41,5 +41,6 @@ register_undo(
     UndoRule(object="coupon"),
     UndoRule(object="coupon-segment"),
     UndoRule(object="coupon-category"),
+    UndoRule(object="coupon-campaign"),
     UndoRule(object="redemption", by_itself=False, prepare=lock_coupons, finish=count_redemptions),
 )

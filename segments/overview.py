@@ -152,11 +152,19 @@ def products_in_categories(tenant_id: int, key: int, *, at: datetime) -> int:
     """Return how many products are in categories that the segment holds now; 0 when that takes too long."""
     rows = fetch_within(
         sql(
-            "SELECT count(*) FROM (SELECT DISTINCT place.product_id FROM catalog_categoryassignment AS place"
-            " WHERE place.tenant_id = {tenant} AND place.category_id IN ({held})) AS found",
-            tenant=param(tenant_id),
-            held=categories_in_assortment(tenant_id, param([key], "bigint[]"), at=at),
+            "SELECT count(*) FROM (SELECT DISTINCT place.product_id FROM ({inside}) AS place) AS found",
+            inside=products_inside(tenant_id, [key], at=at),
         ),
         milliseconds=QUICKLY,
     )
     return rows[0][0] if rows else 0
+
+
+def products_inside(tenant_id: int, keys: Sequence[int], *, at: datetime) -> Sql:
+    """A SELECT of the products in categories that the segments hold, each as often as it is in them."""
+    return sql(
+        "SELECT place.product_id FROM catalog_categoryassignment AS place"
+        " WHERE place.tenant_id = {tenant} AND place.category_id IN ({held})",
+        tenant=param(tenant_id),
+        held=categories_in_assortment(tenant_id, param(list(keys), "bigint[]"), at=at),
+    )

@@ -38,6 +38,7 @@ class LegalEntityAdmin(TenantAdmin):
     list_display = ("name", "external_id", "type", "parent")
     list_select_related = ("parent",)
     list_filter = ("type",)
+    linked_lookups = ("parent__in",)
     search_fields = ("name",)
     search_help_text = _("The beginnings of words of the name or the id, in any order.")
     autocomplete_fields = ("parent",)

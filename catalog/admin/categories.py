@@ -18,7 +18,7 @@ from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 
 from catalog.admin.category_deletion import CategoryDeletion
-from catalog.admin.filters import BelowFilter, ShownBelowFilter
+from catalog.admin.filters import BelowFilter
 from catalog.admin.search import NamedAdmin
 from catalog.extensions import category_actions, category_effects
 from catalog.forms.categories import FORM_FIELDS, CategoryForm
@@ -40,7 +40,6 @@ from core.admin.confirmation import (
 )
 from core.admin.counts import CappedCount, exact_count, shown_count
 from core.admin.declared import Columns, Names, Text
-from core.admin.deletion_pages import MOST_NAMED
 from core.admin.faults import refusal_text
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
@@ -110,7 +109,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         "add_below",
     )
     list_display_links = ("indented_title",)
-    list_filter = (BelowFilter, ShownBelowFilter, "is_published", "type")
+    list_filter = (BelowFilter, "is_published", "type")
     linked_lookups = (PARENT,)
     list_per_page = LARGEST_WHOLE_TREE
     list_max_show_all = LARGEST_WHOLE_TREE
@@ -365,8 +364,9 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         chosen = Category.objects.filter(pk__in=[category.pk for category in objs])
         whole = Category.objects.get_queryset_descendants(chosen, include_self=True)
         names, counts, lacking, protected = super().get_deleted_objects(whole, request)
-        noun = str(self.opts.verbose_name_plural)  # what hangs below goes too, and protects nothing
-        return names, counts, lacking, [text for text in protected if not text.endswith(noun)]
+        own = {str(self.opts.verbose_name), str(self.opts.verbose_name_plural)}
+        # what hangs below goes too, and protects nothing
+        return names, counts, lacking, [one for one in protected if one[0] not in own]
 
     @admin.action(description=_("Publish selected categories"), permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
@@ -416,7 +416,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
             request,
             needed,
             template="admin/confirm_rows.html",
-            rows=changing[:MOST_NAMED],
+            rows=changing,
             object=changing[0] if is_single else None,
             versions={category.external_id: category.version for category in changing},
             back=request.get_full_path(),

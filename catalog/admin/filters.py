@@ -6,11 +6,10 @@ from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import Category, CategoryAssignment
-from catalog.subtrees import open_subtree, subtrees
+from catalog.models import Category
+from catalog.subtrees import subtrees
 from core.admin.filters import LinkedFilter, visible_rows
 from core.admin.keys import key_of
-from core.sql.composition import Sql
 
 MOST_CATEGORIES = 400
 MOST_NAMED = 5
@@ -33,28 +32,15 @@ class BelowFilter(LinkedFilter):
         names = [str(category) for category in rows[: MOST_NAMED + 1]]
         return ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
 
-    def categories(self, keys: list[int]) -> Sql:
-        return subtrees(keys)
-
     def kept(self, queryset: QuerySet, categories: RawSQL) -> QuerySet:
         return queryset.filter(pk__in=categories)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not (keys := keys_of(self.value() or "")):
             return queryset
-        found = self.categories(keys)
+        found = subtrees(keys)
         # text from the code; values are parameters
         return self.kept(queryset, RawSQL(f"({found.sql})", found.params))  # noqa: S611
-
-
-class ShownBelowFilter(BelowFilter):
-    """Categories that a link names, and those below them that nothing between hides."""
-
-    title = _("shown in")
-    parameter_name = "shown_below"
-
-    def categories(self, keys: list[int]) -> Sql:
-        return Sql.joined(" UNION ALL ", [open_subtree(key) for key in keys])
 
 
 class AssignedBelowFilter(BelowFilter):
@@ -62,11 +48,3 @@ class AssignedBelowFilter(BelowFilter):
 
     def kept(self, queryset: QuerySet, categories: RawSQL) -> QuerySet:
         return queryset.filter(category__in=categories)
-
-
-class ProductsShownBelowFilter(ShownBelowFilter):
-    """Products in these categories."""
-
-    def kept(self, queryset: QuerySet, categories: RawSQL) -> QuerySet:
-        inside = CategoryAssignment.objects.filter(category__in=categories)
-        return queryset.filter(pk__in=inside.order_by().values("product"))

@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from catalog.admin.filters import ProductsShownBelowFilter
 from catalog.admin.search import NamedAdmin
 from catalog.extensions import product_actions
 from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
@@ -44,7 +43,7 @@ class ProductAdmin(NamedAdmin):
     error_fields = FORM_FIELDS
     sortable_by = ("code",)  # the orders that an index serves
     list_display = ("__str__", "code", "is_published", "modified_at")
-    list_filter = (ProductsShownBelowFilter, "is_published")
+    list_filter = ("is_published",)
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("name", "description", "code", "is_published", "external_id")}),

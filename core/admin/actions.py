@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
-from core.admin.deletion import DatabaseDeletion
+from core.admin.deletion import MOST_LINKED_ROWS, DatabaseDeletion
 
 MOST_DELETED = 10_000
 """How many rows the action deletes, in one transaction; more are deleted by an import, part by part."""
@@ -63,13 +63,15 @@ def delete_selected(
         return None
     across = request.POST.get("select_across") == "1"
     selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+    keys = list(queryset.order_by().values_list("pk", flat=True)[: MOST_LINKED_ROWS + 1])
+    own, *others = counts.items()
     context = {
         **model_admin.admin_site.each_context(request),
         "title": gettext("Delete {names}?").format(names=model_admin.opts.verbose_name_plural),
         "rows": rows,
-        "counts": list(counts.items()),
+        "counts": [(own[1], own[0], "#deleted-objects"), *model_admin.linked_counts(request, others, keys)],
         "perms_lacking": lacking,
-        "protected": protected,
+        "protecting": model_admin.linked_counts(request, protected, keys),
         "is_undoable": model_admin.is_undoable,
         "opts": model_admin.opts,
         "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,

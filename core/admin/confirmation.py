@@ -12,14 +12,27 @@ NOT_REPEATED = {"csrfmiddlewaretoken", CONFIRMED, BACK}
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What a number is made of: a number of its own with the list that it counts, or names."""
+
+    text: str
+    url: str = ""
+    is_names: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """Something that a change does: a number, what it counts, where it is listed, and what it is made of."""
 
     number: str
     text: str
     url: str = ""
-    details: str = ""
+    parts: Sequence[Part] = ()
     is_loss: bool = False
+
+    @property
+    def details(self) -> str:
+        return " · ".join(part.text for part in self.parts)
 
 
 class ConfirmationNeeded(Exception):

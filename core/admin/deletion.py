@@ -1,6 +1,6 @@
 """Deletion that PostgreSQL cascades: no row is loaded to be deleted or listed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from core.unavailability import contention_as_refusal
 
 MAX_LOGGED_ROWS = 100
 MAX_NAMED_ROWS = 20
+MOST_LINKED_ROWS = 200
 
 
 class DatabaseDeletion(admin.ModelAdmin):
@@ -49,7 +50,10 @@ class DatabaseDeletion(admin.ModelAdmin):
     def get_deleted_objects(
         self, objs: models.QuerySet | Sequence[models.Model], request: HttpRequest
     ) -> Any:
-        """Return names of a few rows and counts of what goes with them, without loading any of it."""
+        """Return names of a few rows and counts of what goes with them, without loading any of it.
+
+        The last are what protects the rows: what that is called, and how many there are.
+        """
         rows = objs if isinstance(objs, models.QuerySet) else None
         keys = rows.order_by().values("pk") if rows is not None else [obj.pk for obj in objs]
         number = self._capped_count(rows) if rows is not None else len(objs)
@@ -57,17 +61,53 @@ class DatabaseDeletion(admin.ModelAdmin):
         if number > len(names):
             names.append("…")
         counts = {self._noun(self.opts, number): self._shown_count(number)}
-        protected = []
+        protected: list[tuple[str, str]] = []
         for relation, action in self._references():
             model = related_model(relation)
             related = model._base_manager.filter(**{f"{relation.field.name}__in": keys})
             number = self._capped_count(related) if action != "SET NULL" else 0
             if number and action == "RESTRICT":
-                protected.append(f"{self._shown_count(number)} {self._noun(model._meta, number)}")
+                protected.append((self._noun(model._meta, number), self._shown_count(number)))
             elif number and self.admin_site.is_registered(model):  # other rows are of no interest to people
                 counts[self._noun(model._meta, number)] = self._shown_count(number)
         lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
         return names, counts, lacking, protected
+
+    def allowed_lookups(self, request: HttpRequest) -> set[str]:
+        """Return the parameters that filter the list."""
+        return set()
+
+    def lists_of_related(self, request: HttpRequest, keys: Sequence[object]) -> dict[str, str]:
+        """Return the lists of what refers to the rows of these keys, by what that is called."""
+        found: dict[str, str] = {}
+        if len(keys) > MOST_LINKED_ROWS:  # more than an address takes
+            return found
+        for relation, _action in self._references():
+            model = related_model(relation)
+            if not self.admin_site.is_registered(model):
+                continue
+            other = self.admin_site.get_model_admin(model)
+            assert isinstance(other, DatabaseDeletion)
+            parameter = f"{relation.field.name}__in"
+            if parameter in other.allowed_lookups(request) and other.has_view_permission(request):
+                names = (str(model._meta.verbose_name), str(model._meta.verbose_name_plural))
+                page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+                found |= dict.fromkeys(names, f"{page}?{parameter}={','.join(map(str, keys))}")
+        return found
+
+    def linked_counts(
+        self, request: HttpRequest, counts: Iterable[tuple[str, str]], keys: Sequence[object]
+    ) -> list[tuple[str, str, str]]:
+        """Return the counts with what they count, and with the list of it where there is one."""
+        pages = self.lists_of_related(request, keys)
+        return [(number, name, pages.get(name, "")) for name, number in counts]
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """Show beside each number where it is listed."""
+        keys = [context["object"].pk]
+        context["counts"] = self.linked_counts(request, list(context["model_count"])[1:], keys)
+        context["protecting"] = self.linked_counts(request, context["protected"], keys)
+        return super().render_delete_form(request, context)
 
     def _references(self) -> Iterator[tuple[models.ManyToOneRel, str]]:
         """Yield what refers to this model's rows, and what PostgreSQL does with it when they are deleted."""

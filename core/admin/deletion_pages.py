@@ -29,7 +29,6 @@ from core.unavailability import contention_as_refusal
 
 KEPT = ("action", "_selected_action", "select_across", "index")
 NEVER_SEEN = -1
-MOST_NAMED = 20
 
 
 Row = TypeVar("Row", bound=TenantDocument)
@@ -134,7 +133,7 @@ class DeletionPages(admin.ModelAdmin, Generic[Row]):
         page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         context = {
             "repeated": [pair for pair in repeated_values(request) if pair[0] in KEPT],
-            "rows": rows[:MOST_NAMED],
+            "rows": rows,
             "object": only,
             "versions": {row.external_id: row.version for row in rows},
             "typing_error": error,

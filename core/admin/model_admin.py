@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol, cast
 
 from django import forms
@@ -10,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.contrib.admin.utils import get_fields_from_path, quote, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
@@ -48,7 +49,7 @@ from core.admin.forms import (
 )
 from core.admin.keys import key_of, usable_keys
 from core.admin.moments import HasWindow, MomentField, MomentInput, shown_moment
-from core.admin.pages import row_links
+from core.admin.pages import registered_filters, row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import (
     has_tenant,
@@ -57,6 +58,7 @@ from core.admin.tenants import (
     staff_of,
     staff_tenant_id,
 )
+from core.admin.undo import message_with_undo
 from core.admin.undo_pages import may_undo
 from core.admin.value_rows import json_for_reading
 from core.errors import DomainError
@@ -255,6 +257,8 @@ class TenantAdmin(DatabaseDeletion):
             found |= {f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day")}
         for entry in self.get_list_filter(request):
             found |= filter_parameters(entry, request, self)
+            if isinstance(entry, tuple) and entry[1] in (AutocompleteFilter, TenantRelatedFilter):
+                found.add(f"{entry[0]}__in")  # as deletion pages link to what goes with several rows
         return found
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
@@ -324,7 +328,7 @@ class TenantAdmin(DatabaseDeletion):
     def get_list_filter(self, request: HttpRequest) -> Filters:
         filters = [
             (entry, TenantRelatedFilter) if isinstance(entry, str) and self._is_relation(entry) else entry
-            for entry in super().get_list_filter(request)
+            for entry in (*super().get_list_filter(request), *registered_filters(self.opts.label))
         ]
         return [*filters, ("tenant", TenantRelatedFilter)] if self._shows_tenant(request) else filters
 
@@ -522,6 +526,28 @@ class TenantAdmin(DatabaseDeletion):
             # Outside the transaction, which is rolled back: the same form again, now knowing of the refusal.
             request.refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def say_saved(self, request: HttpRequest, obj: models.Model, text: str) -> None:
+        """Say that a row was saved, with a button that takes back what that changed."""
+        page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(quote(obj.pk),))
+        message_with_undo(request, text, back=page)
+
+    def say_added(self, request: HttpRequest, obj: models.Model, text: str) -> None:
+        """Say that a row was added, with a button that takes it away again."""
+        page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        message_with_undo(request, text, back=page)
+
+    def response_change(self, request: HttpRequest, obj: models.Model) -> HttpResponse:
+        if self.is_undoable:
+            request._say_success = partial(self.say_saved, request, obj)  # type: ignore[attr-defined]
+        return super().response_change(request, obj)
+
+    def response_add(
+        self, request: HttpRequest, obj: models.Model, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if self.is_undoable and self.has_delete_permission(request, obj):
+            request._say_success = partial(self.say_added, request, obj)  # type: ignore[attr-defined]
+        return super().response_add(request, obj, post_url_continue)
 
     def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, object]]:
         """Return links to pages about the row: `url`, `text`, and perhaps a `note`.

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 
 from core.actors import current_actor
 from core.admin.counts import exact_count
+from core.journal.models import Change
 
 
 def button(request: HttpRequest, *, page: str, text: str, back: str = "", **values: object) -> SafeString:
@@ -34,10 +35,11 @@ def message_with_undo(
 ) -> None:
     """Say what this request did, with a button that takes back all of it.
 
-    The journal knows the changes by the request, so this works for whatever an operation wrote.
+    The journal knows the changes by the request, so this works for whatever an operation wrote. Where nothing
+    was changed there is no button.
     """
     actor = current_actor()
-    if actor is None or not actor.source_id:
+    if actor is None or not actor.source_id or not has_changed(actor.source_type, actor.source_id):
         messages.add_message(request, level, text)
         return
     undo = button(
@@ -51,11 +53,16 @@ def message_with_undo(
     messages.add_message(request, level, format_html("{} {}", text, undo))
 
 
-def message_of_number(request: HttpRequest, text: str, number: int) -> None:
+def has_changed(source_type: str, source_id: str) -> bool:
+    """Say whether the source has changed anything by now."""
+    return Change.objects.filter(source_type=source_type, source_id=source_id).exists()
+
+
+def message_of_number(request: HttpRequest, text: str, number: int, *, back: str = "") -> None:
     """Say how many rows this request changed, `{number}` in the text; a button takes that back, if any."""
     said = text.format(number=exact_count(number))
     if number:
-        message_with_undo(request, said)
+        message_with_undo(request, said, back=back)
     else:
         messages.success(request, said)
 

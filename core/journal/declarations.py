@@ -74,7 +74,9 @@ class RecordedDocument(Recorded):
     mostly changed in derived columns only: that is seen first, and then nothing of `follow` runs, which must
     not look at derived columns. `permissions` are what staff
     need to see its changes and to take them back, in place of those of its model. `said` puts a change into
-    words, in place of its columns; it returns an empty text for a change without words of its own.
+    words, in place of its columns; it returns an empty text for a change without words of its own. `refusals`
+    are reasons not to take back what made or changed it, with conditions of SQL over `change` and the row,
+    `present`.
     """
 
     external_id: str = "it.external_id"
@@ -86,6 +88,7 @@ class RecordedDocument(Recorded):
     leaves_early: bool = False
     permissions: tuple[str, ...] = ()
     said: Callable[[Any], str] | None = None
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def taken_back(self) -> list[str]:

@@ -60,6 +60,10 @@ def document_refusal(one: RecordedDocument) -> str:
             f" THEN '{noun} refer to it'"
             for user, column, noun in users_of(one)
         ),
+        *(
+            f"WHEN change.kind <> 'deleted' AND {condition} THEN '{reason}'"
+            for reason, condition in one.refusals.items()
+        ),
     ]
     return f"""(SELECT CASE {" ".join(cases)} END
     FROM (SELECT) AS one LEFT JOIN {table} AS present

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.contrib import admin, messages
@@ -27,6 +28,7 @@ from core.admin.confirmation import (
 from core.admin.counts import exact_count
 from core.admin.declared import Fieldset, Fieldsets
 from core.admin.faults import refusal_text
+from core.admin.undo import message_of_number
 from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
 from core.unavailability import contention_as_refusal
@@ -85,12 +87,13 @@ class CampaignTermsAdmin(CouponAdmin):
     ) -> HttpResponse:
         assert self.campaign is not None
         number = self.campaign.code_count
-        text = (
-            ngettext("Made {number} code.", "Made {number} codes.", number)
-            if number <= MADE_AT_ONCE
-            else gettext("{number} codes are being made. This page shows how far it is.")
-        )
-        self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
+        if number <= MADE_AT_ONCE:
+            message_of_number(
+                request, ngettext("Made {number} code.", "Made {number} codes.", number), number
+            )
+        else:
+            text = gettext("{number} codes are being made. This page shows how far it is.")
+            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
         return HttpResponseRedirect(page_of(self.campaign))
 
 
@@ -98,9 +101,9 @@ def page_of(campaign: CouponCampaign) -> str:
     return reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
 
 
-def codes_page(campaign: CouponCampaign, state: str = "") -> str:
-    """Return the list of the campaign's codes; with a state only of those of which it is true."""
-    chosen = f"{campaign.pk}:{state}" if state else str(campaign.pk)
+def codes_page(campaigns: Sequence[CouponCampaign], state: str = "") -> str:
+    """Return the list of the campaigns' codes; with a state only of those of which it is true."""
+    chosen = CodesFilter.value_of([campaign.pk for campaign in campaigns], state)
     page = reverse("admin:coupons_coupon_changelist")
     return f"{page}?{urlencode({CodesFilter.parameter_name: chosen})}"
 
@@ -118,7 +121,6 @@ class CouponCampaignAdmin(TenantAdmin):
     chooses_tenant = False
     list_display = ("name", "external_id", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
-    linked_lookups = ("external_id__in",)
     search_fields = ("external_id__startswith", "terms__name__holds")
     search_help_text = _("The beginning of an id or a part of a name.")
     ordering = ("-id",)
@@ -225,7 +227,7 @@ class CouponCampaignAdmin(TenantAdmin):
     def codes(self, campaign: CouponCampaign) -> SafeString:
         made, wanted = counts_of(campaign).generated, campaign.code_count
         text = gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
-        return format_html('<a href="{}">{}</a>', codes_page(campaign), text)
+        return format_html('<a href="{}">{}</a>', codes_page([campaign]), text)
 
     @admin.display(description=_("Codes"))
     def progress(self, campaign: CouponCampaign) -> object:
@@ -243,17 +245,17 @@ class CouponCampaignAdmin(TenantAdmin):
     @admin.display(description=_("Redeemed"))
     def redeemed(self, campaign: CouponCampaign) -> SafeString:
         number = exact_count(counts_of(campaign).redeemed)
-        return format_html('<a href="{}">{}</a>', codes_page(campaign, "redeemed"), number)
+        return format_html('<a href="{}">{}</a>', codes_page([campaign], "redeemed"), number)
 
     @admin.display(description=_("Open"))
     def open_codes(self, campaign: CouponCampaign) -> SafeString:
         number = exact_count(counts_of(campaign).open)
-        return format_html('<a href="{}">{}</a>', codes_page(campaign, "open"), number)
+        return format_html('<a href="{}">{}</a>', codes_page([campaign], "open"), number)
 
     @admin.display(description=_("Over"))
     def over(self, campaign: CouponCampaign) -> SafeString:
         number = exact_count(counts_of(campaign).over)
-        return format_html('<a href="{}">{}</a>', codes_page(campaign, "over"), number)
+        return format_html('<a href="{}">{}</a>', codes_page([campaign], "over"), number)
 
     # --- export and deactivation ---
 
@@ -306,13 +308,13 @@ class CouponCampaignAdmin(TenantAdmin):
                 Fact(
                     exact_count(lost),
                     ngettext("code can be redeemed no more", "codes can be redeemed no more", lost),
-                    codes_page(campaigns[0], "open") if is_single else "",
+                    codes_page(campaigns, "open"),
                     is_loss=bool(lost),
                 ),
                 Fact(
                     exact_count(used),
                     ngettext("redeemed code stays so", "redeemed codes stay so", used),
-                    codes_page(campaigns[0], "redeemed") if is_single else "",
+                    codes_page(campaigns, "redeemed"),
                 ),
             ]
             named = (
@@ -342,7 +344,7 @@ class CouponCampaignAdmin(TenantAdmin):
             "Deactivated the codes of {number} campaigns.",
             len(campaigns),
         )
-        self.message_user(request, text.format(number=exact_count(len(campaigns))), messages.SUCCESS)
+        message_of_number(request, text, len(campaigns), back=back)
         return None
 
 

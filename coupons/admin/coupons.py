@@ -27,7 +27,6 @@ from coupons.admin.amounts import money_text, percentage_text
 from coupons.admin.filters import (
     CodesFilter,
     IssuedFilter,
-    OfCategoriesFilter,
     OfSegmentsFilter,
     RestrictionFilter,
     StateFilter,
@@ -39,6 +38,7 @@ from coupons.forms.coupons import FORM_FIELDS, CouponForm
 from coupons.models import Coupon, CouponCampaign, DiscountType
 from coupons.operations import create_coupon, delete_coupon, find_coupon, revise_coupon
 from coupons.usage import usage_of
+from segments.effects.addresses import EFFECT
 from segments.models import Segment
 from segments.tallies import NOTHING, held_by
 
@@ -86,14 +86,23 @@ def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
     return messages
 
 
-OF_TERMS = (OfCategoriesFilter, StateFilter, RestrictionFilter, "discount_type", "is_referral")
+OF_TERMS = (StateFilter, RestrictionFilter, "discount_type", "is_referral")
+
+
+def is_list_by(request: HttpRequest, parameter: str) -> bool:
+    match = request.resolver_match
+    is_list = match is not None and match.url_name == "coupons_coupon_changelist"
+    return is_list and parameter in request.GET
 
 
 def lists_codes(request: HttpRequest) -> bool:
     """Say whether the list of coupons is asked for the codes of campaigns as well."""
-    match = request.resolver_match
-    is_list = match is not None and match.url_name == "coupons_coupon_changelist"
-    return is_list and CodesFilter.parameter_name in request.GET
+    return is_list_by(request, CodesFilter.parameter_name)
+
+
+def lists_terms(request: HttpRequest) -> bool:
+    """Say whether the list of coupons is asked for what an effect counts, campaigns by their terms."""
+    return is_list_by(request, EFFECT) and not lists_codes(request)
 
 
 def terms_of(coupon: Coupon) -> Coupon:
@@ -112,7 +121,6 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
     list_filter = (
         CodesFilter,
-        OfCategoriesFilter,
         IssuedFilter,
         StateFilter,
         RestrictionFilter,
@@ -120,7 +128,6 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         "discount_type",
         "is_referral",
     )
-    linked_lookups = ("code__in",)
     ordering = ("-id",)
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")
@@ -179,18 +186,25 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         """Leave out the codes of campaigns, but in a list of codes: their page is the campaign's."""
         rows = super().get_queryset(request)
+        if lists_terms(request):
+            return rows.filter(Q(terms__isnull=True) | Q(terms=F("pk")))
         if not lists_codes(request):
             return rows.filter(terms__isnull=True)
         # what holds the terms of a campaign is no code
         return rows.exclude(terms=F("pk")).select_related("terms")
 
     def get_actions(self, request: HttpRequest, action_location: object = None) -> Actions:
-        return {} if lists_codes(request) else super().get_actions(request, action_location)
+        lists_others = lists_codes(request) or lists_terms(request)
+        return {} if lists_others else super().get_actions(request, action_location)
 
     def get_list_filter(self, request: HttpRequest) -> Filters:
         """Offer for codes only the filters that know where their terms are."""
         found = super().get_list_filter(request)
-        return [each for each in found if each not in OF_TERMS] if lists_codes(request) else found
+        if not lists_codes(request):
+            return found
+        return [
+            each for each in found if each not in OF_TERMS and getattr(each, "parameter_name", "") != EFFECT
+        ]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
@@ -266,7 +280,8 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     @admin.display(description=_("Coupon"), ordering="code")
     def title(self, coupon: Coupon) -> SafeString:
-        return format_html("{}<br><span class='quiet'>{}</span>", coupon.shown_code, terms_of(coupon).name)
+        code = gettext("Campaign") if coupon.terms_id == coupon.pk else coupon.shown_code
+        return format_html("{}<br><span class='quiet'>{}</span>", code, terms_of(coupon).name)
 
     @admin.display(description=_("State"))
     def state(self, coupon: Coupon) -> SafeString:
@@ -316,7 +331,9 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         return window_text(terms_of(coupon))
 
     @admin.display(description=_("Uses"), ordering="redemption_count")
-    def uses(self, coupon: Coupon) -> SafeString:
+    def uses(self, coupon: Coupon) -> SafeString | str:
+        if coupon.terms_id == coupon.pk:  # what is used are the codes, which the campaign's page counts
+            return ""
         most = terms_of(coupon).max_redemptions
         limit = "" if most is None else " " + gettext("of {limit}").format(limit=exact_count(most))
         return format_html(

@@ -84,4 +84,7 @@ FAULTS = (
     _("Other coupons have taken off all of what it applies to."),
     _("A cart takes at most {most} coupon."),
     _("A cart takes at most {most} coupons."),
+    _("its campaign has handed its codes out"),
+    _("it holds the terms of a campaign"),
+    _("it has codes"),
 )

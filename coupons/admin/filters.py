@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.contrib import admin
@@ -9,18 +10,16 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models import Category
-from catalog.subtrees import subtrees
 from core.admin.declared import Text
 from core.admin.filters import DaysFilter, LinkedFilter, visible_rows
 from core.admin.keys import key_of, usable_keys
 from coupons.diagnostics import keys_with_diagnostics
-from coupons.models import CouponCampaign, CouponCategory, CouponSegment
+from coupons.models import CouponCampaign, CouponSegment
 from coupons.models.coupons import CouponQuerySet
 from segments.models import Segment
 
 MOST_SEGMENTS = 200
-MOST_CATEGORIES = 20
+MOST_CAMPAIGNS = 400
 MOST_NAMED = 5
 
 
@@ -145,32 +144,8 @@ class RestrictionFilter(admin.SimpleListFilter):
         return queryset.filter(restrictions[value]) if value in restrictions else queryset
 
 
-class OfCategoriesFilter(LinkedFilter):
-    """Coupons for one of the categories that a link names by their keys, or for one below them."""
-
-    title = _("categories")
-    parameter_name = "categories"
-
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
-        rows = visible_rows(Category, request, model_admin).filter(pk__in=keys_of_categories(value))
-        return ", ".join(map(str, rows[:MOST_NAMED]))
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        if not (value := self.value()):
-            return queryset
-        below = subtrees([int(key) for key in keys_of_categories(value)])
-        # text from the code; values are parameters
-        categories = RawSQL(f"({below.sql})", below.params)  # noqa: S611
-        named = CouponCategory.objects.filter(category__in=categories, is_excluded=False)
-        return queryset.filter(is_category_restricted=True, pk__in=named.order_by().values("coupon"))
-
-
-def keys_of_categories(value: str) -> list[str]:
-    return usable_keys(Category._meta.pk, value.split(",")[:MOST_CATEGORIES])
-
-
 class CodesFilter(LinkedFilter):
-    """Coupons with the codes of campaigns, or only the codes of one, perhaps by what has become of them."""
+    """Coupons with the codes of campaigns, or only the codes of some, perhaps by what has become of them."""
 
     title = _("codes")
     parameter_name = "codes"
@@ -188,27 +163,34 @@ class CodesFilter(LinkedFilter):
         self.campaigns = visible_rows(CouponCampaign, request, model_admin)
         super().__init__(request, params, model, model_admin)
 
-    def named(self) -> tuple[CouponCampaign | None, str]:
-        """Return the campaign, and what has become of its codes; no campaign when there is none such."""
-        key, _separator, state = (self.value() or "").partition(":")
+    @classmethod
+    def value_of(cls, keys: Sequence[int], state: str = "") -> str:
+        """Return the value for the codes of these campaigns; with a state only of those it is true of."""
+        named = ",".join(map(str, keys))
+        return f"{named}:{state}" if state else named
+
+    def named(self) -> tuple[list[CouponCampaign], str]:
+        """Return the campaigns, and what has become of their codes; no campaigns when there are none such."""
+        keys, _separator, state = (self.value() or "").partition(":")
         if state not in self.STATES:
-            return None, ""
-        return self.campaigns.filter(pk=key_of(key) or 0).select_related("terms").first(), state
+            return [], ""
+        found = self.campaigns.filter(pk__in=[key_of(key) or 0 for key in keys.split(",")[:MOST_CAMPAIGNS]])
+        return list(found.select_related("terms")), state
 
     def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         if value == self.EVERY:
             return gettext("Coupons and codes of campaigns, deleted ones too")
-        campaign, state = self.named()
-        if campaign is None:
+        campaigns, state = self.named()
+        if not campaigns:
             return ""
-        return ", ".join(filter(None, [campaign.terms.name, str(self.STATES[state])]))
+        names = [campaign.terms.name for campaign in campaigns[:MOST_NAMED]]
+        more = " …" if len(campaigns) > MOST_NAMED else ""
+        return ", ".join(filter(None, [*names, str(self.STATES[state])])) + more
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if self.value() in (None, self.EVERY):
             return queryset
-        campaign, state = self.named()
-        if campaign is None:
-            return queryset.none()
+        campaigns, state = self.named()
         # as `coupons.campaigns.counts` tells them apart
         is_over = Q(is_deleted=True) | Q(terms__valid_to__lt=timezone.now())
         states = {
@@ -217,7 +199,7 @@ class CodesFilter(LinkedFilter):
             "over": Q(redemption_count=0) & is_over,
             "redeemed": Q(redemption_count__gt=0),
         }
-        return queryset.filter(states[state], terms=campaign.terms_id)
+        return queryset.filter(states[state], terms__in=[campaign.terms_id for campaign in campaigns])
 
 
 class IssuedFilter(DaysFilter):

@@ -36,6 +36,7 @@ from segments.admin.filters import (
     CountsNowFilter,
     ForCompaniesFilter,
     ItemTypeFilter,
+    SegmentsFilter,
     SourceFilter,
     adder_of,
 )
@@ -188,6 +189,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     list_select_related = ("customer", "segment__tenant", "segment__site", "legal_entity")
     list_filter = (
         ("segment", AutocompleteFilter),
+        SegmentsFilter,
         ("customer", AutocompleteFilter),
         ("legal_entity", AutocompleteFilter),
         ForCompaniesFilter,
@@ -262,6 +264,7 @@ class ItemAssignmentAdmin(AssignmentAdmin):
     list_select_related = ("product__tenant", "category__tenant", "segment__tenant", "segment__site")
     list_filter = (
         ("segment", AutocompleteFilter),
+        SegmentsFilter,
         BelowFilter,
         ItemTypeFilter,
         CountsNowFilter,

@@ -1,6 +1,8 @@
 """What a change of categories does to shoppers, for the pages of the catalogue that ask first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -9,11 +11,31 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext, ngettext
 
 from catalog.models import Category
-from core.admin.confirmation import Fact
+from core.admin.confirmation import Fact, Part
 from core.admin.counts import exact_count
-from segments.admin.effects import dependent_facts, shown, visible_dependents
-from segments.counting import Count
-from segments.effects import CategoryChangeBody, CategoryEffects, category_effects
+from core.sql.composition import sql
+from segments.admin.effects import (
+    customers_page,
+    dependent_facts,
+    effect_page,
+    part,
+    shown,
+    visible_dependents,
+)
+from segments.console.effect_lists import Shown
+from segments.counting import Count, counted
+from segments.effects import (
+    Affected,
+    CategoryChangeBody,
+    CategoryDifference,
+    CategoryEffects,
+    Difference,
+    category_effects,
+    members_of,
+    products_of,
+)
+from segments.effects.addresses import of_categories, read
+from segments.models import Segment
 
 MOST_CATEGORIES = 20
 MOST_SEGMENTS_NAMED = 5
@@ -41,14 +63,17 @@ def category_facts(
         )
         for category in looked_at
     ]
-    facts = counts_of(found, ",".join(str(category.pk) for category in looked_at))
+    whole = partial(of_categories, categories=looked_at, change=change, parent=parent, at=at)
+    facts = counts_of(found, looked_at, whole, at)
     for category, one in zip(looked_at, found, strict=True):
+        value = partial(of_categories, categories=[category], change=change, parent=parent, at=at)
         for each in dependents:
-            page = f"{reverse(each.page)}?{each.category_parameter}={category.pk}"
-            facts += dependent_facts(each, one.dependents[each.type], page, category.tenant_id)
+            facts += dependent_facts(each, one.dependents[each.type], value, category.tenant_id)
     if len(categories) > MOST_CATEGORIES:
         text = gettext("categories are selected; the numbers are those of the first {most}")
-        facts.insert(0, Fact(exact_count(len(categories)), text.format(most=MOST_CATEGORIES)))
+        facts.insert(
+            0, Fact(exact_count(len(categories)), text.format(most=MOST_CATEGORIES), "#deleted-objects")
+        )
     return facts
 
 
@@ -77,32 +102,57 @@ def segments_page(names: Sequence[str]) -> str:
     return list_of("segments_segment", external_id__in=",".join(names))
 
 
-def counts_of(effects: Sequence[CategoryEffects], keys: str) -> list[Fact]:
-    """Return the sums of the effects, each with the list that it counts; `keys` are of the categories."""
+def products_together(value: str) -> Count:
+    """Return how many products the categories have together: one may be in several of them."""
+    named = read(value, Segment.objects.none(), Category.objects.all())
+    if named is None or not isinstance(named.difference, CategoryDifference):
+        return Count(value=0)
+    products = products_of(named.difference)
+    [count] = counted(
+        lambda limit: sql(
+            "SELECT count(DISTINCT product_id) FROM ({products}{limit}) AS found",
+            products=products,
+            limit=limit,
+        ),
+        1,
+    )
+    return count
+
+
+def counts_of(
+    effects: Sequence[CategoryEffects],
+    changing: Sequence[Category],
+    value: Callable[[str], str],
+    at: datetime,
+) -> list[Fact]:
+    """Return the sums of the effects on the categories, each with the list that it counts.
+
+    `value` names in addresses what is counted.
+    """
+    tenant_id = changing[0].tenant_id
     categories = total([one.categories for one in effects])
     hiding, showing = total([one.hiding for one in effects]), total([one.showing for one in effects])
     losing_segments = sorted({name for one in effects for name in one.losing_segments})
     gaining_segments = sorted({name for one in effects for name in one.gaining_segments})
-    losing, gaining = (
-        total([one.losing_members for one in effects]),
-        total([one.gaining_members for one in effects]),
-    )
+    losing, gaining = [one.losing_members for one in effects], [one.gaining_members for one in effects]
     text = ngettext("category, with those below it", "categories, with those below them", categories.value)
+    keys = ",".join(str(category.pk) for category in changing)
     facts = [Fact(shown(categories), text, list_of("catalog_category", below=keys))]
-    page = list_of("catalog_category", shown_below=keys)
+    page = "admin:catalog_category_changelist"
     if hiding.value:
         text = ngettext(
             "category is hidden from shoppers", "categories are hidden from shoppers", hiding.value
         )
-        facts.append(Fact(shown(hiding), text, page, is_loss=True))
-        products = total([one.products for one in effects])
+        facts.append(Fact(shown(hiding), text, effect_page(page, value(Shown.HIDDEN)), is_loss=True))
+        products = effects[0].products if len(effects) == 1 else products_together(value(Shown.PRODUCTS))
         if products.value:
+            of_products = effect_page("admin:catalog_product_changelist", value(Shown.PRODUCTS))
             # Translators: after the number of products in categories that are hidden
             text = ngettext("product in it", "products in them", products.value)
-            facts.append(Fact(shown(products), text, list_of("catalog_product", shown_below=keys)))
+            facts.append(Fact(shown(products), text, of_products))
     if showing.value:
         text = ngettext("category is shown to shoppers", "categories are shown to shoppers", showing.value)
-        facts.append(Fact(shown(showing), text, page))
+        facts.append(Fact(shown(showing), text, effect_page(page, value(Shown.SHOWN))))
     for names, members, is_loss in ((losing_segments, losing, True), (gaining_segments, gaining, False)):
         if not names:
             continue
@@ -112,7 +162,14 @@ def counts_of(effects: Sequence[CategoryEffects], keys: str) -> list[Fact]:
             else ngettext("segment gets categories", "segments get categories", len(names))
         )
         listed = ", ".join(names[:MOST_SEGMENTS_NAMED]) + (" …" if len(names) > MOST_SEGMENTS_NAMED else "")
-        details = ngettext("{number} member: {names}", "{number} members: {names}", members.value)
-        details = details.format(number=shown(members), names=listed)
-        facts.append(Fact(exact_count(len(names)), text, segments_page(names), details, is_loss=is_loss))
+        rows = Segment.objects.for_tenant(tenant_id).filter(external_id__in=names)
+        holders = Difference(tenant_id, at, losing=list(rows.values_list("pk", flat=True)), gaining=[])
+        # who is in the segments of several of them is one customer
+        count = members[0] if len(members) == 1 else members_of(tenant_id, holders.losing, at)
+        number = ngettext("{number} member", "{number} members", count.value).format(number=shown(count))
+        parts = [
+            part(number, count, customers_page(Affected.LOSING, holders)),
+            Part(listed, is_names=True),
+        ]
+        facts.append(Fact(exact_count(len(names)), text, segments_page(names), parts, is_loss=is_loss))
     return facts

@@ -1,8 +1,9 @@
 """The pages that say what a change of segments does to shoppers, before it is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 from django.contrib import admin, messages
@@ -20,13 +21,14 @@ from django.utils.translation import gettext_lazy as _
 from core.admin.confirmation import (
     ConfirmationNeeded,
     Fact,
+    Part,
     confirmation_page,
     is_confirmed,
     read_versions,
     repeated_values,
 )
 from core.admin.counts import exact_count
-from core.admin.deletion_pages import MOST_NAMED, DeletionPages
+from core.admin.deletion_pages import DeletionPages
 from core.admin.undo import message_of_number
 from core.bodies import Validity
 from core.errors import VersionConflict
@@ -34,23 +36,30 @@ from core.journal.undo.rules import RESTORED_WITHIN
 from core.names import name_for_reader
 from core.text import normalized
 from core.timestamps import local_moment, parse_time
+from segments.admin.filters import SegmentsFilter
 from segments.bodies import Status
+from segments.console.effect_lists import Shown
 from segments.counting import Count
 from segments.effects import (
     MOST_SEGMENTS,
+    Affected,
     Dependent,
     DependentEffect,
+    Difference,
     Effects,
     SegmentChange,
     SegmentChangeBody,
-    effects_of,
+    change_of,
+    effects_of_change,
     readable_dependents,
 )
+from segments.effects.addresses import EFFECT, Counted, of_difference
 from segments.models import Segment
 from segments.operations.removals import remove_segments
 from segments.operations.statuses import set_segment_status
 from segments.tallies import NOTHING, held_by
 
+SEGMENT = "segment__id__exact"
 DECISIVE = {"valid_from", "valid_to", "site", "status"}
 """The fields of a segment that decide when and where it counts."""
 
@@ -73,23 +82,44 @@ def shown(count: Count) -> str:
     )
 
 
+def segments_parameter(keys: Sequence[int]) -> str:
+    """Return the parameter that limits lists of members and items to those of these segments."""
+    return (
+        f"{SEGMENT}={keys[0]}"
+        if len(keys) == 1
+        else f"{SegmentsFilter.parameter_name}={','.join(map(str, keys))}"
+    )
+
+
 def members_page(keys: Sequence[int]) -> str:
-    return f"{reverse('admin:segments_customerassignment_changelist')}?segment__id__exact={keys[0]}"
+    return f"{reverse('admin:segments_customerassignment_changelist')}?{segments_parameter(keys)}"
 
 
-def items_page(keys: Sequence[int]) -> str:
-    return f"{reverse('admin:segments_itemassignment_changelist')}?segment__id__exact={keys[0]}"
+def items_page(keys: Sequence[int], kind: str = "") -> str:
+    page = f"{reverse('admin:segments_itemassignment_changelist')}?{segments_parameter(keys)}"
+    return f"{page}&type={kind}" if kind else page
 
 
-def dependent_page(dependent: Dependent, keys: Sequence[int]) -> str:
-    return f"{reverse(dependent.page)}?{dependent.page_parameter}={','.join(map(str, keys))}"
+def effect_page(page: str, value: str) -> str:
+    """Return the list of what is counted of an effect, as `segments.effects.addresses` names it."""
+    return f"{reverse(page)}?{urlencode({EFFECT: value})}"
 
 
-def facts_of(effects: Effects, dependents: Sequence[Dependent], segments: Sequence[Segment]) -> list[Fact]:
-    """Return what the effects say, each number with a link to the list that it counts."""
+def customers_page(which: Affected, difference: Difference) -> str:
+    return effect_page("admin:accounts_customer_changelist", of_difference(which, difference))
+
+
+def part(text: str, count: Count, url: str) -> Part:
+    """Return a number of a fact, with its list unless it is zero."""
+    return Part(text, url if count.value or not count.exact else "")
+
+
+def facts_of(
+    effects: Effects, difference: Difference, dependents: Sequence[Dependent], segments: Sequence[Segment]
+) -> list[Fact]:
+    """Return what the effects of the difference say, each number with a link to the list that it counts."""
     members, items = effects.members, effects.items
     keys = [segment.pk for segment in segments]
-    is_single = len(keys) == 1
     facts = []
     if members.losing.value or not members.losing.exact or effects.change == SegmentChange.DELETE:
         keeping = ngettext(
@@ -102,12 +132,16 @@ def facts_of(effects: Effects, dependents: Sequence[Dependent], segments: Sequen
             "{number} see nothing special any more",
             members.losing_all.value,
         ).format(number=shown(members.losing_all))
+        parts = [
+            part(keeping, members.keeping_another, customers_page(Affected.KEEPING_ANOTHER, difference)),
+            part(none, members.losing_all, customers_page(Affected.LOSING_ALL, difference)),
+        ]
         facts.append(
             Fact(
                 shown(members.losing),
                 ngettext("customer loses it", "customers lose it", members.losing.value),
-                members_page(keys) if is_single else "",
-                f"{keeping}, {none}" if members.losing.value else "",
+                customers_page(Affected.LOSING, difference) if difference.losing else "",
+                parts if members.losing.value else (),
                 is_loss=bool(members.losing.value),
             )
         )
@@ -116,50 +150,48 @@ def facts_of(effects: Effects, dependents: Sequence[Dependent], segments: Sequen
             Fact(
                 shown(members.gaining),
                 ngettext("customer gets it", "customers get it", members.gaining.value),
-                members_page(keys) if is_single else "",
+                customers_page(Affected.GAINING, difference),
             )
         )
     if effects.change == SegmentChange.DELETE:
         total = shown(members.total)
         text = ngettext("membership goes with it", "memberships go with it", members.total.value)
-        facts.append(Fact(total, text, members_page(keys) if is_single else ""))
+        facts.append(Fact(total, text, members_page(keys)))
     number = items.products.value + items.categories.value
     if effects.change == SegmentChange.DELETE or items.disappearing_categories.value:
         count = Count(value=number, exact=items.products.exact and items.categories.exact)
-        # each number has a plural of its own
+        disappearing = ngettext(
+            "{number} category disappears",
+            "{number} categories disappear",
+            items.disappearing_categories.value,
+        ).format(number=shown(items.disappearing_categories))
         customers = ngettext(
             "for {number} customer", "for {number} customers", items.affected_customers.value
         ).format(number=shown(items.affected_customers))
-        details = ngettext(
-            "{number} category disappears {customers}",
-            "{number} categories disappear {customers}",
-            items.disappearing_categories.value,
-        ).format(number=shown(items.disappearing_categories), customers=customers)
+        page = effect_page("admin:catalog_category_changelist", of_difference(Shown.DISAPPEARING, difference))
+        parts = [
+            part(disappearing, items.disappearing_categories, page),
+            part(
+                customers,
+                items.affected_customers,
+                customers_page(Affected.LOSING_CATEGORIES, difference),
+            ),
+        ]
         facts.append(
             Fact(
                 shown(count),
                 ngettext("product or category in it", "products and categories in it", number),
-                items_page(keys) if is_single else "",
-                details if items.disappearing_categories.value else "",
+                items_page(keys),
+                parts if items.disappearing_categories.value else (),
                 is_loss=bool(items.disappearing_categories.value),
             )
         )
     for each in dependents:
         effect = effects.dependents.get(each.type)
         if effect is not None:
-            facts += dependent_facts(each, effect, dependent_page(each, keys), segments[0].tenant_id)
+            value = partial(of_difference, difference=difference)
+            facts += dependent_facts(each, effect, value, segments[0].tenant_id)
     return facts
-
-
-def page_of_ids(dependent: Dependent, effect: DependentEffect, number: int, page: str) -> str:
-    """Return the list of exactly the ids of an effect, else `page`; empty where no single list has them."""
-    lists = dependent.by_list(effect.ids)
-    if len(lists) > 1:
-        return ""
-    [((name, parameter), values)] = lists.items()
-    if len(effect.ids) == number and not any("," in one for one in values):
-        return f"{reverse(name)}?{urlencode({parameter: ','.join(values)})}"
-    return page if name == dependent.page else ""
 
 
 def noun_of(dependent: Dependent, number: int) -> str:
@@ -167,7 +199,10 @@ def noun_of(dependent: Dependent, number: int) -> str:
     return gettext(dependent.singular if number == 1 else dependent.plural)
 
 
-def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str, tenant_id: int) -> list[Fact]:
+def dependent_facts(
+    dependent: Dependent, effect: DependentEffect, value: Callable[[str], str], tenant_id: int
+) -> list[Fact]:
+    """Return what happens to things of a type; `value` names in addresses what is counted."""
     facts = []
     if number := effect.stopping.value:
         codes = ", ".join(dependent.called(tenant_id, effect.ids[:5])) + (" …" if number > 5 else "")
@@ -178,12 +213,16 @@ def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str, te
         ).format(number=shown(effect.used_lately))
         text = ngettext("{names} stops working", "{names} stop working", number)
         text = text.format(names=noun_of(dependent, number))
-        own = page_of_ids(dependent, effect, number, page)
-        facts.append(Fact(shown(effect.stopping), text, own, f"{codes} · {used}", is_loss=True))
+        parts = [
+            Part(codes, is_names=True),
+            part(used, effect.used_lately, effect_page(dependent.uses_page, value(Counted.USED))),
+        ]
+        own = effect_page(dependent.page, value(Counted.STOPPING))
+        facts.append(Fact(shown(effect.stopping), text, own, parts, is_loss=True))
     if number := effect.starting.value:
         text = ngettext("{names} begins to work", "{names} begin to work", number)
         text = text.format(names=noun_of(dependent, number))
-        own = page_of_ids(dependent, effect, number, page)
+        own = effect_page(dependent.page, value(Counted.STARTING))
         facts.append(Fact(shown(effect.starting), text, own))
     return facts
 
@@ -191,12 +230,18 @@ def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str, te
 def opened_facts(request: HttpRequest, segment: Segment, at: datetime) -> list[Fact]:
     """Return what the segment opens to its members: its items, and what else is for them."""
     held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
+    products = ngettext("{number} product", "{number} products", held.products)
+    categories = ngettext("{number} category", "{number} categories", held.categories)
     parts = [
-        ngettext("{number} product", "{number} products", held.products).format(
-            number=exact_count(held.products)
+        part(
+            products.format(number=exact_count(held.products)),
+            Count(value=held.products),
+            items_page([segment.pk], "PRODUCT"),
         ),
-        ngettext("{number} category", "{number} categories", held.categories).format(
-            number=exact_count(held.categories)
+        part(
+            categories.format(number=exact_count(held.categories)),
+            Count(value=held.categories),
+            items_page([segment.pk], "CATEGORY"),
         ),
     ]
     facts = [
@@ -204,7 +249,7 @@ def opened_facts(request: HttpRequest, segment: Segment, at: datetime) -> list[F
             exact_count(held.items),
             ngettext("item opened to them", "items opened to them", held.items),
             items_page([segment.pk]),
-            ", ".join(parts),
+            parts,
         )
     ]
     for each in visible_dependents(request):
@@ -212,8 +257,10 @@ def opened_facts(request: HttpRequest, segment: Segment, at: datetime) -> list[F
         names = each.called(segment.tenant_id, ids[:3])
         more = " …" if number > len(names) else ""
         text = gettext("{names} opened to them").format(names=noun_of(each, number))
-        page = dependent_page(each, [segment.pk])
-        facts.append(Fact(exact_count(number), text, page, ", ".join(names) + more))
+        opening = Difference(segment.tenant_id, at, losing=[], gaining=[segment.pk])
+        page = effect_page(each.page, of_difference(Counted.OPENED, opening))
+        parts = [Part(", ".join(names) + more, is_names=True)] if names else []
+        facts.append(Fact(exact_count(number), text, page, parts))
     return facts
 
 
@@ -280,7 +327,7 @@ class EffectPages(DeletionPages[Segment]):
         """Return the question where a new window, site or status takes something from shoppers."""
         if is_confirmed(request) or not DECISIVE & set(form.changed_data):
             return None
-        effects = self.effects(
+        effects, difference = self.effects(
             request,
             [obj],
             SegmentChangeBody(
@@ -294,19 +341,22 @@ class EffectPages(DeletionPages[Segment]):
             return None
         return ConfirmationNeeded(
             gettext("Save “{name}”?").format(name=obj),
-            facts_of(effects, visible_dependents(request), [obj]),
+            facts_of(effects, difference, visible_dependents(request), [obj]),
             as_of=as_of_text(effects, [obj]),
         )
 
-    def effects(self, request: HttpRequest, segments: Sequence[Segment], body: SegmentChangeBody) -> Effects:
-        """Return what the change does, as far as the user may see it."""
-        return effects_of(
+    def effects(
+        self, request: HttpRequest, segments: Sequence[Segment], body: SegmentChangeBody
+    ) -> tuple[Effects, Difference]:
+        """Return what the change does, as far as the user may see it, and what differs."""
+        thought_of = change_of(
             tenant_id=segments[0].tenant_id,
             segment_ids=[segment.external_id for segment in segments],
             body=body,
             at=timezone.now(),
-            scopes={each.scope for each in visible_dependents(request)},
         )
+        scopes = {each.scope for each in visible_dependents(request)}
+        return effects_of_change(thought_of, scopes), thought_of.difference
 
     # --- actions ---
 
@@ -328,9 +378,9 @@ class EffectPages(DeletionPages[Segment]):
         if changing:
             if not is_confirmed(request):
                 change = SegmentChangeBody(change="ACTIVATE" if is_active else "DEACTIVATE")
-                effects = self.effects(request, changing, change)
+                effects, difference = self.effects(request, changing, change)
                 if takes_away(effects):
-                    return self._ask(request, changing, effects)
+                    return self._ask(request, changing, effects, difference)
             try:
                 number = set_segment_status(
                     segments=Segment.objects.filter(pk__in=[segment.pk for segment in changing]),
@@ -340,7 +390,7 @@ class EffectPages(DeletionPages[Segment]):
                 )
             except VersionConflict:
                 change = SegmentChangeBody(change="ACTIVATE" if is_active else "DEACTIVATE")
-                return self._ask_again(request, self.effects(request, changing, change), changing)
+                return self._ask_again(request, changing, *self.effects(request, changing, change))
         text = (
             ngettext("Activated {number} segment.", "Activated {number} segments.", number)
             if is_active
@@ -350,20 +400,22 @@ class EffectPages(DeletionPages[Segment]):
         return None
 
     def _ask_again(
-        self, request: HttpRequest, effects: Effects, segments: Sequence[Segment]
+        self, request: HttpRequest, segments: Sequence[Segment], effects: Effects, difference: Difference
     ) -> TemplateResponse:
         text = gettext(
             "A segment was changed in the meantime, so nothing was done. Look at the present numbers."
         )
         self.message_user(request, text, messages.ERROR)
-        return self._ask(request, segments, effects)
+        return self._ask(request, segments, effects, difference)
 
-    def _ask(self, request: HttpRequest, segments: Sequence[Segment], effects: Effects) -> TemplateResponse:
+    def _ask(
+        self, request: HttpRequest, segments: Sequence[Segment], effects: Effects, difference: Difference
+    ) -> TemplateResponse:
         is_single = len(segments) == 1
         named = str(segments[0]) if is_single else gettext("{number} segments").format(number=len(segments))
         needed = ConfirmationNeeded(
             gettext("Deactivate {named}?").format(named=named),
-            facts_of(effects, visible_dependents(request), segments),
+            facts_of(effects, difference, visible_dependents(request), segments),
             as_of=as_of_text(effects, segments),
             button=gettext("Deactivate"),
         )
@@ -373,7 +425,7 @@ class EffectPages(DeletionPages[Segment]):
             needed,
             template="admin/confirm_rows.html",
             repeated=[pair for pair in repeated_values(request) if pair[0] != "version"],
-            rows=segments[:MOST_NAMED],
+            rows=segments,
             object=segments[0] if is_single else None,
             versions=effects.versions,
             back=request.get_full_path(),
@@ -387,7 +439,7 @@ class EffectPages(DeletionPages[Segment]):
     def deletion_question(
         self, request: HttpRequest, rows: Sequence[Segment]
     ) -> tuple[ConfirmationNeeded, dict[str, object]]:
-        effects = self.effects(request, rows, SegmentChangeBody(change="DELETE"))
+        effects, difference = self.effects(request, rows, SegmentChangeBody(change="DELETE"))
         keys = [segment.pk for segment in rows]
         is_single = len(rows) == 1
         segment = rows[0]
@@ -403,7 +455,7 @@ class EffectPages(DeletionPages[Segment]):
         )
         needed = ConfirmationNeeded(
             title,
-            facts_of(effects, visible_dependents(request), rows),
+            facts_of(effects, difference, visible_dependents(request), rows),
             as_of=as_of_text(effects, rows),
             button=gettext("Delete"),
         )

@@ -19,6 +19,7 @@ from core.journal.words import occasion_of, person_of
 from core.sql.composition import Sql
 from core.windows import window_contains
 from segments.additions import NAMELESS, Addition, added_by, added_on, keep_added, recent_additions
+from segments.effects import MOST_SEGMENTS
 from segments.models import Segment
 
 MOST_CATEGORIES = 400
@@ -83,6 +84,26 @@ class CountsNowFilter(admin.SimpleListFilter):
             case "no":
                 return queryset.filter(is_closed | ~Q(segment__in=effective))
         return queryset
+
+
+class SegmentsFilter(LinkedFilter):
+    """Members or items of one of the segments that a link names by their keys."""
+
+    title = _("segments")
+    parameter_name = "segments"
+
+    def keys(self, value: str) -> list[int]:
+        keys = (key_of(text) for text in value.split(",")[:MOST_SEGMENTS])
+        return [key for key in keys if key is not None]
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
+        rows = visible_rows(Segment, request, model_admin).filter(pk__in=self.keys(value))
+        names = [str(segment) for segment in rows[: MOST_NAMED + 1]]
+        return ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        value = self.value()
+        return queryset.filter(segment__in=self.keys(value)) if value else queryset
 
 
 class BelowFilter(LinkedFilter):

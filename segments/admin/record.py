@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -27,10 +27,18 @@ from core.errors import DomainError
 from core.journal.admin import activity_page
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import DECISIVE, EffectPages, noun_of, shown, visible_dependents
+from segments.admin.effects import (
+    DECISIVE,
+    EffectPages,
+    effect_page,
+    noun_of,
+    shown,
+    visible_dependents,
+)
 from segments.admin.rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.bodies import Status
+from segments.console.effect_lists import Shown
 from segments.console.record_parts import (
     RecordNumber,
     ShownNumber,
@@ -41,7 +49,8 @@ from segments.console.record_parts import (
     registered_numbers,
     registered_tabs,
 )
-from segments.effects import Effects, SegmentChangeBody
+from segments.effects import Difference, Effects, SegmentChangeBody
+from segments.effects.addresses import of_difference
 from segments.findings import look_for
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
@@ -122,6 +131,7 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
         ShownNumber(exact_count(held.products), ngettext("product", "products", held.products), items)
     )
     inside = products_in_categories(segment.tenant_id, segment.pk, at=now) if held.categories else 0
+    inside_of = Difference(segment.tenant_id, now, losing=[], gaining=[segment.pk])
     details = ""
     if inside:
         details = ngettext("with {number} product", "with {number} products", inside).format(
@@ -134,6 +144,7 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
             npgettext("of a segment", "category", "categories", held.categories),
             list_page("itemassignment", segment, type="CATEGORY"),
             details,
+            effect_page("admin:catalog_product_changelist", of_difference(Shown.INSIDE, inside_of)),
         )
     )
     return found
@@ -330,17 +341,14 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
                 site_code=obj.site.code,
                 status=cast(Status, obj.status),
             )
-            request._effects_of_save = self.effects(request, [obj], body)  # type: ignore[attr-defined]
+            request._effects_of_save, _ = self.effects(request, [obj], body)  # type: ignore[attr-defined]
 
-    def say_saved(self, request: HttpRequest, segment: Segment, _said: str) -> None:
+    def say_saved(self, request: HttpRequest, obj: Model, text: str) -> None:
         """Say how many customers a saved change of a segment affects, with a button that takes it back."""
+        assert isinstance(obj, Segment)
         effects: Effects | None = getattr(request, "_effects_of_save", None)
-        text = saved_in_words(segment, effects, visible_dependents(request))
-        message_with_undo(request, text, back=record_page(segment))
-
-    def response_change(self, request: HttpRequest, obj: Segment) -> HttpResponse:
-        request._say_success = partial(self.say_saved, request, obj)  # type: ignore[attr-defined]
-        return super().response_change(request, obj)
+        text = saved_in_words(obj, effects, visible_dependents(request))
+        message_with_undo(request, text, back=record_page(obj))
 
     def response_post_save_change(self, request: HttpRequest, obj: Segment) -> HttpResponseRedirect:
         return HttpResponseRedirect(record_page(obj))

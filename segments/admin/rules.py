@@ -18,7 +18,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity
-from core.admin.confirmation import Fact
+from core.admin.confirmation import Fact, Part
 from core.admin.counts import exact_count
 from core.admin.faults import fault_text, refusal_text
 from core.admin.filters import visible_rows
@@ -28,6 +28,7 @@ from core.errors import DomainError
 from core.representation.query_language import QuerySyntaxError
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import members_page, opened_facts
+from segments.admin.linked_lists import page_left_out
 from segments.forms.rules import MOST_CHARACTERS, RuleForm, known
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules.evaluation import SLOW
@@ -553,15 +554,15 @@ def preview_facts(
     request: HttpRequest,
 ) -> list[Fact]:
     """Return what the rule would do: how many match, who joins and leaves, and what that opens to them."""
-    details = ""
+    parts = []
     if everybody and preview.share is not None:
         share = number_format(100 * preview.share, 1, use_l10n=True)
-        details = ngettext(
-            "of {number} customer ({share} %)", "of {number} customers ({share} %)", everybody
-        ).format(number=exact_count(everybody), share=share)
+        text = ngettext("of {number} customer ({share} %)", "of {number} customers ({share} %)", everybody)
+        customers = reverse("admin:accounts_customer_changelist")
+        parts.append(Part(text.format(number=exact_count(everybody), share=share), customers))
     pages = {which: counted_address(segment, form, which) for which in Counted}
     text = ngettext("belongs", "belong", preview.count or 0)
-    facts = [Fact(capped(preview.count, preview.is_capped), text, pages[Counted.BELONG], details)]
+    facts = [Fact(capped(preview.count, preview.is_capped), text, pages[Counted.BELONG], parts)]
     for count, text, which in (
         (preview.joins, ngettext("joins", "join", preview.joins or 0), Counted.JOIN),
         (preview.leaves, ngettext("leaves", "leave", preview.leaves or 0), Counted.LEAVE),
@@ -576,7 +577,7 @@ def preview_facts(
             "redemptions in other currencies left out",
             preview.left_out,
         )
-        facts.append(Fact(left_out, text))
+        facts.append(Fact(left_out, text, page_left_out(segment, preview_body(segment, form))))
     return facts
 
 

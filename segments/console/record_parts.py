@@ -21,12 +21,13 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class ShownNumber:
-    """A number about a segment, in words, and the list that it counts."""
+    """A number about a segment, in words, and the list that it counts; so with a number in its details."""
 
     number: str
     text: str
     url: str = ""
     details: str = ""
+    details_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

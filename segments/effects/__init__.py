@@ -14,14 +14,22 @@ from segments.effects.bodies import (
     SegmentChangeBody,
     SegmentsChangeBody,
 )
-from segments.effects.category_changes import category_effects
-from segments.effects.dependents import Dependent, Difference, readable_dependents, register_dependent
-from segments.effects.members import members_of
-from segments.effects.segment_changes import deletion_summary, effects_of
+from segments.effects.category_changes import category_effects, products_of
+from segments.effects.dependents import (
+    CategoryDifference,
+    Dependent,
+    Difference,
+    readable_dependents,
+    register_dependent,
+)
+from segments.effects.members import Affected, affected_customers, disappearing_categories, members_of
+from segments.effects.segment_changes import change_of, deletion_summary, effects_of, effects_of_change
 
 __all__ = [
     "MOST_SEGMENTS",
+    "Affected",
     "CategoryChangeBody",
+    "CategoryDifference",
     "CategoryEffects",
     "Dependent",
     "DependentEffect",
@@ -30,10 +38,15 @@ __all__ = [
     "SegmentChange",
     "SegmentChangeBody",
     "SegmentsChangeBody",
+    "affected_customers",
     "category_effects",
+    "change_of",
     "deletion_summary",
+    "disappearing_categories",
     "effects_of",
+    "effects_of_change",
     "members_of",
+    "products_of",
     "readable_dependents",
     "register_dependent",
 ]

@@ -1,6 +1,7 @@
 """What publishing, unpublishing, moving or deleting a category would do."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
@@ -12,9 +13,19 @@ from core.timestamps import format_time
 from core.windows import open_at
 from segments.counting import counted
 from segments.effects.bodies import MOST_SEGMENTS, CategoryChange, CategoryChangeBody, CategoryEffects
-from segments.effects.dependents import readable_dependents
+from segments.effects.dependents import CategoryDifference, readable_dependents
 from segments.effects.members import members_of
 from segments.visibility import effective
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryMove:
+    """A change of a category that is only thought of: the lines above it, and what it hides and shows."""
+
+    old_line: Sequence[Category]
+    new_line: Sequence[Category]
+    stays_shown: bool
+    difference: CategoryDifference
 
 
 def category_effects(
@@ -27,35 +38,18 @@ def category_effects(
     category = Category.objects.filter(tenant=tenant_id, external_id=body.category_id).first()
     if category is None:
         raise CategoryNotFound(body.category_id)
-    old_line, new_line = lines_of(category, body)
-    was_shown = category.is_published and all(each.is_published for each in old_line)
-    goes = body.change == CategoryChange.DELETE
-    is_published = category.is_published if body.change == CategoryChange.MOVE else not goes
-    if body.change == CategoryChange.UNPUBLISH:
-        is_published = False
-    will_be_shown = is_published and all(each.is_published for each in new_line)
+    move = move_of(category, body, at)
+    hidden, shown = move.difference.hidden, move.difference.shown
     whole = descendants(param(category.pk), shows_unpublished=True, with_itself=True)
-    open_below = open_subtree(category.pk)
-    nothing = Sql("SELECT NULL::bigint WHERE FALSE")
-    hidden = open_below if was_shown and not will_be_shown else nothing
-    shown = open_below if will_be_shown and not was_shown else nothing
-    if goes and not body.with_subcategories:  # those below it become roots, and are shown by themselves
-        itself = param(category.pk, "bigint")
-        hidden = sql("SELECT {itself}", itself=itself) if was_shown else nothing
-        shown = (
-            nothing
-            if was_shown
-            else sql("SELECT id FROM ({below}) AS open WHERE id <> {itself}", below=open_below, itself=itself)
-        )
     categories, hiding, showing, products = counted(
-        lambda limit: subtree_statement(tenant_id, whole, hidden, shown, limit), 4
+        lambda limit: subtree_statement(move.difference, whole, limit), 4
     )
-    keys_above = [each.pk for each in old_line]
-    if body.change == CategoryChange.MOVE and was_shown and will_be_shown:
-        losing, gaining = holders_that_differ(tenant_id, category, old_line, new_line, at)
+    if body.change == CategoryChange.MOVE and move.stays_shown:
+        losing, gaining = holders_that_differ(tenant_id, category, move.old_line, move.new_line, at)
     else:
-        losing = holders(tenant_id, hidden, keys_above, at)
-        gaining = holders(tenant_id, shown, [] if goes else [each.pk for each in new_line], at)
+        goes = body.change == CategoryChange.DELETE
+        losing = holders(tenant_id, hidden, [each.pk for each in move.old_line], at)
+        gaining = holders(tenant_id, shown, [] if goes else [each.pk for each in move.new_line], at)
     return CategoryEffects(
         change=body.change,
         as_of=format_time(at),
@@ -68,11 +62,33 @@ def category_effects(
         gaining_segments=sorted(gaining)[:MOST_SEGMENTS],
         losing_members=members_of(tenant_id, list(losing.values()), at),
         gaining_members=members_of(tenant_id, list(gaining.values()), at),
-        dependents={
-            each.type: each.of_categories(tenant_id, hidden, shown, at)
-            for each in readable_dependents(scopes)
-        },
+        dependents={each.type: each.effect_of(move.difference) for each in readable_dependents(scopes)},
     )
+
+
+def move_of(category: Category, body: CategoryChangeBody, at: datetime) -> CategoryMove:
+    """Return what the change of the category hides and shows. Raises ParentNotFound, and WouldCreateCycle."""
+    old_line, new_line = lines_of(category, body)
+    was_shown = category.is_published and all(each.is_published for each in old_line)
+    goes = body.change == CategoryChange.DELETE
+    is_published = category.is_published if body.change == CategoryChange.MOVE else not goes
+    if body.change == CategoryChange.UNPUBLISH:
+        is_published = False
+    will_be_shown = is_published and all(each.is_published for each in new_line)
+    open_below = open_subtree(category.pk)
+    nothing = Sql("SELECT NULL::bigint WHERE FALSE")
+    hidden = open_below if was_shown and not will_be_shown else nothing
+    shown = open_below if will_be_shown and not was_shown else nothing
+    if goes and not body.with_subcategories:  # those below it become roots, and are shown by themselves
+        itself = param(category.pk, "bigint")
+        hidden = sql("SELECT {itself}", itself=itself) if was_shown else nothing
+        shown = (
+            nothing
+            if was_shown
+            else sql("SELECT id FROM ({below}) AS open WHERE id <> {itself}", below=open_below, itself=itself)
+        )
+    difference = CategoryDifference(category.tenant_id, at, hidden, shown)
+    return CategoryMove(old_line, new_line, was_shown and will_be_shown, difference)
 
 
 def lines_of(category: Category, body: CategoryChangeBody) -> tuple[list[Category], list[Category]]:
@@ -91,20 +107,29 @@ def lines_of(category: Category, body: CategoryChangeBody) -> tuple[list[Categor
     return old, new
 
 
-def subtree_statement(tenant_id: int, whole: Sql, hidden: Sql, shown: Sql, limit: Sql) -> Sql:
+def subtree_statement(difference: CategoryDifference, whole: Sql, limit: Sql) -> Sql:
     """Return the statement that counts categories and products of a subtree."""
     return sql(
         "SELECT (SELECT count(*) FROM ({whole}{limit}) AS found),"
         " (SELECT count(*) FROM ({hidden}{limit}) AS found),"
         " (SELECT count(*) FROM ({shown}{limit}) AS found),"
-        " (SELECT count(DISTINCT product_id) FROM (SELECT place.product_id"
-        " FROM catalog_categoryassignment AS place WHERE place.tenant_id = {tenant}"
-        " AND place.category_id IN ({hidden} UNION ALL {shown}){limit}) AS found)",
+        " (SELECT count(DISTINCT product_id) FROM ({products}{limit}) AS found)",
         whole=whole,
-        hidden=hidden,
-        shown=shown,
+        hidden=difference.hidden,
+        shown=difference.shown,
         limit=limit,
-        tenant=param(tenant_id),
+        products=products_of(difference),
+    )
+
+
+def products_of(difference: CategoryDifference) -> Sql:
+    """A SELECT of the products in the categories that are hidden or shown, each as often as it is in them."""
+    return sql(
+        "SELECT place.product_id FROM catalog_categoryassignment AS place WHERE place.tenant_id = {tenant}"
+        " AND place.category_id IN ({hidden} UNION ALL {shown})",
+        tenant=param(difference.tenant_id),
+        hidden=difference.hidden,
+        shown=difference.shown,
     )
 
 

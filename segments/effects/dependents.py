@@ -1,6 +1,6 @@
 """What packages above register: things that depend on segments and categories, such as coupons."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,17 +37,25 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class CategoryDifference:
+    """Which categories are hidden and shown at an instant, as SELECTs of their keys."""
+
+    tenant_id: int
+    at: datetime
+    hidden: Sql
+    shown: Sql
+
+
+@dataclass(frozen=True, slots=True)
 class Dependent:
     """A type of things that depend on segments and categories, and the scope that reads them.
 
-    `of_segments` returns what a difference does to them, in one statement; `of_categories` what it does
-    when categories (a SELECT of keys) are hidden and when others are shown. `only_of` counts those that name
+    `effect_of` returns what a difference does to them, in one statement. `only_of` counts those that name
     no segments but these, by keys; `delete_only_of` deletes them, before the segments go. `opened_by` counts
     those that members of a segment, by its key, may use at an instant, and returns ids of some. `called`
-    returns what people call those of these ids. Staff need the
-    permission that `permission` names once its action is filled in; their list is the admin's page of this
-    name, which parameters limit to those of segments and to those of categories. `by_list` returns which of
-    the admin's pages lists which ids, each page with the parameter that limits it to some, and its values.
+    returns what people call those of these ids. Staff need the permission that `permission` names once its
+    action is filled in. Their list is the admin's page of this name, and that of their uses `uses_page`; both
+    take the parameter `EFFECT` (addresses.py), which says of what effect they list what is counted.
     """
 
     type: str
@@ -56,15 +64,12 @@ class Dependent:
     scope: str
     permission: str
     page: str
-    page_parameter: str
-    category_parameter: str
-    of_segments: Callable[[Difference], DependentEffect]
-    of_categories: Callable[[int, Sql, Sql, datetime], DependentEffect]
+    uses_page: str
+    effect_of: Callable[[Difference | CategoryDifference], DependentEffect]
     only_of: Callable[[int, Sequence[int]], int]
     delete_only_of: Callable[[int, Sequence[int], datetime], int]
     opened_by: Callable[[int, int, datetime], tuple[int, list[str]]]
     called: Callable[[int, Sequence[str]], list[str]]
-    by_list: Callable[[Sequence[str]], Mapping[tuple[str, str], list[str]]]
 
 
 _dependents: dict[str, Dependent] = {}

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from catalog.subtrees import is_shown
 from core.sql.composition import Sql, integer, param, sql
 from core.sql.time_limits import fetch_within
 from core.windows import open_at
-from segments.counting import Count, counted
+from segments.counting import NO_LIMIT, Count, counted
 from segments.effects.dependents import Difference
 from segments.overview import closed_memberships
 from segments.tallies import held_by
@@ -31,18 +32,64 @@ def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
     [count] = counted(
         lambda limit: sql(
             # a group for each customer is hashed; count(DISTINCT) would sort them
-            "SELECT count(*) FROM (SELECT FROM (SELECT membership.customer_id"
-            " FROM segments_customerassignment AS membership WHERE membership.tenant_id = {tenant}"
-            " AND membership.segment_id = ANY({keys}) AND {window}{limit}) AS found"
+            "SELECT count(*) FROM (SELECT FROM ({members}{limit}) AS found"
             " GROUP BY found.customer_id) AS customers",
-            tenant=param(tenant_id),
-            keys=param(list(keys), "bigint[]"),
-            window=open_at(at, "membership"),
+            members=open_members(tenant_id, keys, at),
             limit=limit,
         ),
         1,
     )
     return count
+
+
+def open_members(tenant_id: int, keys: Sequence[int], at: datetime) -> Sql:
+    """A SELECT of the customers whose membership of one of the segments is open, each as often as it is."""
+    return sql(
+        "SELECT membership.customer_id"
+        " FROM segments_customerassignment AS membership WHERE membership.tenant_id = {tenant}"
+        " AND membership.segment_id = ANY({keys}) AND {window}",
+        tenant=param(tenant_id),
+        keys=param(list(keys), "bigint[]"),
+        window=open_at(at, "membership"),
+    )
+
+
+class Affected(StrEnum):
+    """Which customers a number of effects counts."""
+
+    LOSING = "losing"
+    KEEPING_ANOTHER = "keeping"
+    LOSING_ALL = "nothing"
+    LOSING_CATEGORIES = "categories"
+    GAINING = "gaining"
+
+
+COMPARED: Final = {
+    Affected.KEEPING_ANOTHER: "SELECT customer_id FROM context"
+    " EXCEPT SELECT customer_id FROM context WHERE keys = '{{}}'",
+    Affected.LOSING_ALL: "SELECT customer_id FROM context WHERE keys = '{{}}'",
+    Affected.LOSING_CATEGORIES: "SELECT context.customer_id FROM context"
+    " JOIN (SELECT DISTINCT site_id, keys FROM lost) AS losing"
+    " ON losing.site_id = context.site_id AND losing.keys = context.keys",
+}
+"""What is selected of `compared`."""
+
+
+def affected_customers(difference: Difference, which: Affected) -> Sql:
+    """A SELECT of the customers that a number of `members_of` or `lost_by_members` counts."""
+    if which in (Affected.LOSING, Affected.GAINING):
+        keys = difference.losing if which is Affected.LOSING else difference.gaining
+        return open_members(difference.tenant_id, keys, difference.at)
+    return sql(
+        "{compared} {chosen}",
+        compared=compared(difference, limit_of(difference)),
+        chosen=sql(COMPARED[which]),
+    )
+
+
+def disappearing_categories(difference: Difference) -> Sql:
+    """A SELECT of the categories that `lost_by_members` counts."""
+    return sql("{compared} SELECT id FROM lost", compared=compared(difference, limit_of(difference)))
 
 
 def lost_by_members(difference: Difference) -> list[Count]:
@@ -54,16 +101,39 @@ def lost_by_members(difference: Difference) -> list[Count]:
     """
     if not difference.losing:
         return [Count(value=0) for _ in range(4)]
-    held = held_by(difference.tenant_id, difference.losing)
-    if sum(one.members for one in held.values()) <= MOST_MEMBERS_COMPARED:
+    first = limit_of(difference)
+    if first is NO_LIMIT:
         return counted(lambda limit: loss_statement(difference, limit), 4)
-    first = sql(" LIMIT {most}", most=integer(MEMBERS_LOOKED_AT))
     rows = fetch_within(loss_statement(difference, first))
     return [Count(value=value, exact=False) for value in (rows[0] if rows else (0, 0, 0, 0))]
 
 
+def limit_of(difference: Difference) -> Sql:
+    """Return how many members are compared: all, or of very many the first, in one statement."""
+    held = held_by(difference.tenant_id, difference.losing)
+    if sum(one.members for one in held.values()) <= MOST_MEMBERS_COMPARED:
+        return NO_LIMIT
+    return sql(" LIMIT {most}", most=integer(MEMBERS_LOOKED_AT))
+
+
 def loss_statement(difference: Difference, limit: Sql) -> Sql:
     """Return the statement of `lost_by_members`."""
+    return sql(
+        "{compared} SELECT (SELECT count(DISTINCT customer_id) FROM context),"
+        " (SELECT count(DISTINCT customer_id) FROM context AS one WHERE one.keys = '{{}}'),"
+        " (SELECT count(DISTINCT id) FROM lost),"
+        " (SELECT count(DISTINCT affected.customer_id) FROM ({affected}) AS affected)",
+        compared=compared(difference, limit),
+        affected=sql(COMPARED[Affected.LOSING_CATEGORIES]),
+    )
+
+
+def compared(difference: Difference, limit: Sql) -> Sql:
+    """A WITH of what members lose and keep.
+
+    `context` has the other segments (`keys`) of each customer that loses one, by site and company, and `lost`
+    the categories that disappear for those with the same.
+    """
     at = difference.at
     return sql(
         "WITH RECURSIVE counting AS MATERIALIZED ("
@@ -114,12 +184,7 @@ def loss_statement(difference: Difference, limit: Sql) -> Sql:
         " FROM (SELECT DISTINCT site_id, keys FROM context) AS alike"
         " JOIN held ON held.site_id = alike.site_id WHERE NOT EXISTS ("
         "SELECT FROM coverage WHERE coverage.id = held.id AND coverage.segment_id = ANY(alike.keys))"
-        ") SELECT (SELECT count(DISTINCT customer_id) FROM context),"
-        " (SELECT count(DISTINCT customer_id) FROM context AS one WHERE one.keys = '{{}}'),"
-        " (SELECT count(DISTINCT id) FROM lost),"
-        " (SELECT count(DISTINCT context.customer_id) FROM context"
-        " JOIN (SELECT DISTINCT site_id, keys FROM lost) AS losing"
-        " ON losing.site_id = context.site_id AND losing.keys = context.keys)",
+        ")",
         tenant=param(difference.tenant_id),
         losing=param(list(difference.losing), "bigint[]"),
         is_effective=effective(at),

@@ -51,18 +51,23 @@ class SegmentState:
         return moments
 
 
-def effects_of(
-    *,
-    tenant_id: int,
-    segment_ids: Sequence[str],
-    body: SegmentChangeBody,
-    at: datetime,
-    scopes: Collection[str] | None = None,
-) -> Effects:
-    """Return what the change of all these segments would do.
+@dataclass(frozen=True, slots=True)
+class ThoughtOf:
+    """A change of segments that is only thought of, their versions by their ids, and what differs."""
 
-    Takes a bounded number of statements, however many segments, members and items there are. Raises
-    SegmentNotFound, and UnknownSite for a new site that does not exist.
+    change: SegmentChange
+    versions: Mapping[str, int]
+    keys: Sequence[int]
+    difference: Difference
+    makes_difference: bool
+
+
+def change_of(
+    *, tenant_id: int, segment_ids: Sequence[str], body: SegmentChangeBody, at: datetime
+) -> ThoughtOf:
+    """Return at which instant the change of all these segments first differs, and in which.
+
+    Raises SegmentNotFound, and UnknownSite for a new site that does not exist.
     """
     stored = {
         segment.external_id: segment
@@ -81,19 +86,47 @@ def effects_of(
     differing = [
         key for key in before if instant and before[key].place_at(moment) != after[key].place_at(moment)
     ]
-    difference = Difference(
-        tenant_id,
-        moment,
-        losing=[key for key in differing if before[key].place_at(moment)],
-        gaining=[key for key in differing if after[key].place_at(moment)],
+    return ThoughtOf(
+        SegmentChange(body.change),
+        {segment_id: segment.version for segment_id, segment in stored.items()},
+        list(before),
+        Difference(
+            tenant_id,
+            moment,
+            losing=[key for key in differing if before[key].place_at(moment)],
+            gaining=[key for key in differing if after[key].place_at(moment)],
+        ),
+        makes_difference=instant is not None,
     )
-    held = held_by(tenant_id, list(before)).values()
+
+
+def effects_of(
+    *,
+    tenant_id: int,
+    segment_ids: Sequence[str],
+    body: SegmentChangeBody,
+    at: datetime,
+    scopes: Collection[str] | None = None,
+) -> Effects:
+    """Return what the change of all these segments would do, as `change_of` finds it."""
+    thought_of = change_of(tenant_id=tenant_id, segment_ids=segment_ids, body=body, at=at)
+    return effects_of_change(thought_of, scopes)
+
+
+def effects_of_change(thought_of: ThoughtOf, scopes: Collection[str] | None = None) -> Effects:
+    """Return what the change would do.
+
+    Takes a bounded number of statements, however many segments, members and items there are.
+    """
+    difference = thought_of.difference
+    tenant_id, moment = difference.tenant_id, difference.at
+    held = held_by(tenant_id, thought_of.keys).values()
     losing, losing_all, disappearing, affected = lost_by_members(difference)
     return Effects(
-        change=body.change,
+        change=thought_of.change,
         as_of=format_time(moment),
-        makes_difference=instant is not None,
-        versions={segment_id: segment.version for segment_id, segment in stored.items()},
+        makes_difference=thought_of.makes_difference,
+        versions=dict(thought_of.versions),
         members=MemberEffect(
             total=Count(value=sum(one.members for one in held)),
             # counting them is quicker than finding out what else they have
@@ -108,7 +141,7 @@ def effects_of(
             disappearing_categories=disappearing,
             affected_customers=affected,
         ),
-        dependents={each.type: each.of_segments(difference) for each in readable_dependents(scopes)},
+        dependents={each.type: each.effect_of(difference) for each in readable_dependents(scopes)},
     )
 
 

@@ -5,7 +5,7 @@ of other segments are registered here, `redemptions.*` by the app coupons.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from accounts.representations import CUSTOMERS, LEGAL_ENTITIES
@@ -103,7 +103,8 @@ class Fact:
     condition of the whole term of that of the field. `moments` are its instants, if it has any; `limits`
     are where the time that it looks at begins and ends. `rankable` is the column of its join that `top(...)`
     ranks by.
-    `left_out` makes a SELECT of how many rows it does not count, which a preview says.
+    `left_out` makes a SELECT of the keys of the rows that it does not count, whose number a preview says.
+    They are rows of the model `left_out_label`, whose list in the admin is registered to show them.
     """
 
     field: Field
@@ -117,6 +118,7 @@ class Fact:
     rankable: str = ""
     shown: Sql | None = None
     left_out: Callable[["Scope"], Sql] | None = None
+    left_out_label: str = ""
 
     def condition(self, term: Term) -> Sql:
         """Return the term as a condition."""
@@ -149,11 +151,21 @@ class Family:
 
 
 _families: dict[tuple[bool, str], Family] = {}
+_left_out_lists: set[str] = set()
 
 
 def register_facts(*families: Family) -> None:
     """Let rules ask for these facts."""
     _families.update({(family.of_entities, family.root): family for family in families})
+
+
+def register_left_out_list(label: str) -> None:
+    """Have the list of the model's rows show those that the facts of a rule do not count."""
+    _left_out_lists.add(label)
+
+
+def left_out_lists() -> Collection[str]:
+    return _left_out_lists
 
 
 def fact_names(membership: str) -> list[str]:

@@ -244,12 +244,34 @@ def counted_preview(
                 add_rare(preview, rule, compiled, scope, fetched, longest if is_exact else SOON)
             if not preview.is_capped:
                 looked_at, each = scope, None
-    left_out = [term.fact.left_out(looked_at) for term in compiled.terms if term.fact.left_out is not None]
-    if left_out and (rows := fetched(Sql.joined(" UNION ", left_out), 1)):
-        preview.left_out = estimated(sum(number for (number,) in rows), each)
+    if (left_out := rows_left_out(compiled, looked_at)) and (
+        rows := fetched(sql("SELECT count(*) FROM ({left_out}) AS left_out", left_out=left_out), 1)
+    ):
+        preview.left_out = estimated(rows[0][0], each)
     if preview.count is not None and everybody:
         preview.share = round(min(preview.count / everybody, 1), 4)
     return preview
+
+
+def rows_left_out(compiled: CompiledRule, scope: Scope) -> Sql | None:
+    """A SELECT of the keys of the rows that the facts of a rule do not count; None when they count all."""
+    left_out = [term.fact.left_out(scope) for term in compiled.terms if term.fact.left_out is not None]
+    return Sql.joined(" UNION ", left_out) if left_out else None
+
+
+def left_out_of(*, tenant: Tenant, body: PreviewBody, at: datetime) -> Sql | None:
+    """A SELECT of the keys of the rows that `preview_rule` counts as left out; None where there are none.
+
+    Raises UnknownSite, and InvalidInput for an unknown segment and for a rule that cannot be read.
+    """
+    rule = unsaved_rule(tenant, body)
+    return rows_left_out(checked(rule, at), scope_of(rule, at))
+
+
+def left_out_label(*, tenant: Tenant, body: PreviewBody, at: datetime) -> str:
+    """Return the label of the model that they are rows of; empty where there are none."""
+    labels = [term.fact.left_out_label for term in checked(unsaved_rule(tenant, body), at).terms]
+    return next(filter(None, labels), "")
 
 
 def add_counts(

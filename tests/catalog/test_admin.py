@@ -196,7 +196,7 @@ def test_a_drop_of_a_subtree_asks_with_its_effect_and_is_taken_back(
     facts = [(fact.number, fact.text, fact.details) for fact in asked.context["facts"]]
     assert facts == [
         ("2", "categories, with those below them", ""),
-        ("1", "segment loses categories", "1 member: riders"),
+        ("1", "segment loses categories", "1 member · riders"),
     ]
     drop(staff_browser, "kids", "parts", "last-child")
     assert outline(shop) == ["bikes", ".road", "parts", ".kids", "..balance"]
@@ -414,7 +414,7 @@ def test_each_number_before_a_deletion_leads_to_the_list_that_it_counts(
     }
 
 
-@pytest.mark.parametrize("query", ["below=x", "below=99999", "shown_below=,", "below=1\0"])
+@pytest.mark.parametrize("query", ["below=x", "below=99999", "effect_of=,", "below=1\0"])
 def test_categories_below_what_is_not_there_are_no_list(
     staff_browser: Client, shop: Tenant, query: str
 ) -> None:

@@ -95,6 +95,8 @@ def refused_by(node: ast.AST, *, in_body: bool) -> list[ast.expr]:
             return [text]
         case ast.Call(func=ast.Name(id="Reason"), args=[_, text, *_]):
             return [text]
+        case ast.keyword(arg="refusals", value=ast.Dict(keys=reasons)):  # of an undo
+            return [reason for reason in reasons if reason is not None]
     return []
 
 

@@ -37,6 +37,7 @@ from tests.factories.coupons import (
     coupon_body,
 )
 from tests.factories.segments import SegmentFactory
+from tests.linked_numbers import assert_listed
 
 pytestmark = pytest.mark.usefixtures("real_time")
 ADD = "admin:coupons_couponcampaign_add"
@@ -73,7 +74,7 @@ def page(name: str, campaign: CouponCampaign) -> str:
 
 
 def messages_of(response: HttpResponse) -> list[str]:
-    return [str(message) for message in response.context["messages"]]
+    return [str(message).split(" <form")[0] for message in response.context["messages"]]
 
 
 def test_unused_codes_are_found_by_the_whole_code_only(
@@ -145,18 +146,19 @@ def test_a_segments_deletion_counts_what_its_campaigns_lose(
 
     fact = stopping()
     assert (fact.number, fact.details) == ("1", "Welcome · used 1 time in the last 30 days")
-    assert list(staff_browser.get(fact.url).context["cl"].result_list) == [made]
+    assert list(staff_browser.get(fact.url).context["cl"].result_list) == [made.terms]
+    opened = staff_browser.get(f"{reverse('admin:coupons_coupon_change', args=[made.terms_id])}")
+    assert opened.headers["Location"] == page("change", made)
     api = service_api(SEGMENT_READ, COUPON_READ)
     effects = api.post("/customer-segment/acme/segments/vip/effects", {"change": "DELETE"}).json()
     coupons = effects["dependents"]["coupon"]
     assert (coupons["ids"], coupons["usedLately"]["value"]) == ([f"coupon-campaigns/{made.external_id}"], 1)
-    # no single list has codes and campaigns
     CouponSegmentFactory(
         coupon=CouponFactory(tenant=vip.tenant, code="SPRING", is_segment_restricted=True), segment=vip
     )
     fact = stopping()
-    assert (fact.number, fact.url) == ("2", "")
-    assert fact.details == "SPRING, Welcome · used 1 time in the last 30 days"
+    assert (fact.number, fact.details) == ("2", "SPRING, Welcome · used 1 time in the last 30 days")
+    assert_listed(staff_browser, [fact])
 
 
 def test_many_codes_are_made_in_the_background_with_progress(
@@ -217,6 +219,7 @@ def test_all_codes_are_deactivated_after_a_look(staff_browser: Client, campaign:
         ("1", "code can be redeemed no more"),
         ("1", "redeemed code stays so"),
     ]
+    assert_listed(staff_browser, asked.context["facts"])
     campaign.refresh_from_db()
     assert campaign.deactivated_at is None
     answer = staff_browser.post(page("deactivate", campaign), {"_confirmed": "1"}, follow=True)

@@ -1,5 +1,7 @@
 """What the pages say before segments are deleted, deactivated or given another window, and what they do."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.http import HttpResponse
@@ -8,19 +10,21 @@ from django.urls import reverse
 from django.utils import translation
 
 from accounts.models import Site
+from catalog.models import Category
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from segments.admin.effects import facts_of
 from segments.counting import Count
-from segments.effects import Effects
+from segments.effects import Difference, Effects
 from segments.effects.bodies import ItemEffect, MemberEffect
 from segments.models import CustomerAssignment, Segment
 from tests.conftest import web_client
-from tests.factories.accounts import CustomerFactory, UserFactory
+from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import CategoryFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory
+from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.linked_numbers import assert_listed
 
 pytestmark = pytest.mark.usefixtures("real_time")
 LIST = "admin:segments_segment_changelist"
@@ -73,13 +77,48 @@ def test_the_delete_page_says_what_goes_and_where_it_is_listed(staff_browser: Cl
         ("1", "coupon stops working"),
     ]
     losing, _, items, coupons = page.context["facts"]
-    assert losing.details == "1 keeps another segment, 1 sees nothing special any more"
-    assert items.details == "1 category disappears for 2 customers"
+    assert losing.details == "1 keeps another segment · 1 sees nothing special any more"
+    assert items.details == "1 category disappears · for 2 customers"
     assert coupons.details == "VIP10 · used 0 times in the last 30 days"
     assert "Kept 30 days: Restore it under Activity." in page.content.decode()
-    assert [row.pk for row in staff_browser.get(coupons.url).context["cl"].result_list] == [
-        Coupon.objects.get().pk
-    ]
+    assert_listed(staff_browser, page.context["facts"])
+    assert list(staff_browser.get(coupons.url).context["cl"].result_list) == [Coupon.objects.get()]
+
+
+def test_uses_of_coupons_that_stop_are_listed(staff_browser: Client, vip: Segment) -> None:
+    coupon = Coupon.objects.get()
+    at = datetime.now(UTC)
+    used = RedemptionFactory(coupon=coupon, redeemed_at=at - timedelta(days=29))
+    RedemptionFactory(coupon=coupon, redeemed_at=at - timedelta(days=31))
+    fact = staff_browser.get(delete_page(vip)).context["facts"][-1]
+    assert fact.details == "VIP10 · used 1 time in the last 30 days"
+    page = staff_browser.get(fact.parts[-1].url)
+    assert list(page.context["cl"].result_list) == [used]
+    assert "of coupons that stop working with a change of Very Important" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "losing",
+        "losing~SEGMENTS~now~1~",
+        "losing~SEGMENTS~2026-01-01T00:00:00+00:00~~",
+        "losing~SEGMENTS~2026-01-01T00:00:00+00:00~{theirs}~",
+        "used~SEGMENTS~2026-01-01T00:00:00+00:00~{vip}~",
+        "losing~DELETE~2026-01-01T00:00:00+00:00~{category}~",
+        "losing~MOVE~2026-01-01T00:00:00+00:00~{category}~{category}",
+        "losing~SEGMENTS~2026-01-01T00:00:00+00:00~\0~",
+    ],
+)
+def test_an_address_that_names_no_effect_of_the_readers_leads_to_the_whole_list(
+    staff_browser: Client, vip: Segment, other_tenant: Tenant, value: str
+) -> None:
+    theirs = SegmentFactory(site=SiteFactory(tenant=other_tenant))
+    named = value.format(theirs=theirs.pk, vip=vip.pk, category=Category.objects.get().pk)
+    page = staff_browser.get(reverse("admin:accounts_customer_changelist"), {"effect_of": named}, follow=True)
+    assert page.status_code == 200
+    assert page.context["cl"].paginator.count == 2
 
 
 @pytest.mark.parametrize(
@@ -88,17 +127,17 @@ def test_the_delete_page_says_what_goes_and_where_it_is_listed(staff_browser: Cl
         (
             "en",
             {
-                (1, 1): "1 category disappears for 1 customer",
-                (1, 2): "1 category disappears for 2 customers",
-                (2, 1): "2 categories disappear for 1 customer",
+                (1, 1): "1 category disappears · for 1 customer",
+                (1, 2): "1 category disappears · for 2 customers",
+                (2, 1): "2 categories disappear · for 1 customer",
             },
         ),
         (
             "de",
             {
-                (1, 1): "1 Kategorie verschwindet für 1 Kunden",
-                (1, 2): "1 Kategorie verschwindet für 2 Kunden",
-                (2, 1): "2 Kategorien verschwinden für 1 Kunden",
+                (1, 1): "1 Kategorie verschwindet · für 1 Kunden",
+                (1, 2): "1 Kategorie verschwindet · für 2 Kunden",
+                (2, 1): "2 Kategorien verschwinden · für 1 Kunden",
             },
         ),
     ],
@@ -106,6 +145,7 @@ def test_the_delete_page_says_what_goes_and_where_it_is_listed(staff_browser: Cl
 def test_each_number_of_a_sentence_has_its_own_plural(
     vip: Segment, language: str, sentences: dict[tuple[int, int], str]
 ) -> None:
+    difference = Difference(vip.tenant_id, datetime.now(UTC), losing=[vip.pk], gaining=[])
     members = MemberEffect(**dict.fromkeys(MemberEffect.__struct_fields__, Count(value=1)))
     for (categories, customers), sentence in sentences.items():
         items = ItemEffect(
@@ -118,7 +158,7 @@ def test_each_number_of_a_sentence_has_its_own_plural(
             change="DELETE", as_of="", makes_difference=True, versions={}, members=members, items=items
         )
         with translation.override(language):
-            assert sentence in [fact.details for fact in facts_of(effects, [], [vip])]
+            assert sentence in [fact.details for fact in facts_of(effects, difference, [], [vip])]
 
 
 @pytest.mark.parametrize("typed", ["Very Important", " very important ", "Stamm", "vip"])
@@ -188,7 +228,8 @@ def test_several_segments_are_deleted_together(staff_browser: Client, vip: Segme
     }
     page = staff_browser.post(reverse(LIST), selection)
     assert facts(page)[0] == ("2", "customers lose it")
-    assert page.context["facts"][0].details == "0 keep another segment, 2 see nothing special any more"
+    assert page.context["facts"][0].details == "0 keep another segment · 2 see nothing special any more"
+    assert_listed(staff_browser, page.context["facts"])
     refused = staff_browser.post(reverse(LIST), confirmed(page, typed_name="1"))
     assert refused.context["typing_error"]
     answer = staff_browser.post(reverse(LIST), confirmed(page, typed_name="2"), follow=True)

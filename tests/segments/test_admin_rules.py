@@ -21,8 +21,9 @@ from segments.rules import previews
 from tests.conftest import Clock, browser_with, web_client
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import ProductFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory
+from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.linked_numbers import assert_listed
 from tests.segments.rules.settling import segment_with_customers
 
 
@@ -475,3 +476,24 @@ def test_saving_and_turning_off_offer_to_take_it_back(staff_browser: Client, gol
     )
     staff_browser.post(reverse("admin:journal_change_undo_occasion"), fields)
     assert not Rule.objects.exists()
+
+
+@pytest.mark.usefixtures("real_time")
+def test_redemptions_that_a_total_leaves_out_are_listed(staff_browser: Client, gold: Segment) -> None:
+    at = datetime.now(UTC)
+    buyer = CustomerFactory(tenant=gold.tenant)
+    coupon = CouponFactory(tenant=gold.tenant)
+    for currency, days in (("CHF", 1), ("CHF", 100), ("EUR", 1)):
+        RedemptionFactory(
+            coupon=coupon,
+            customer=buyer,
+            customer_number=buyer.external_id,
+            discount_amount=1,
+            discount_currency=currency,
+            redeemed_at=at - timedelta(days=days),
+        )
+    for field, number in (("redemptions.90d.total", "1"), ("redemptions.total", "2")):
+        asked = staff_browser.post(page_of(gold), rows((0, field, "at_least", "1"), do="preview"))
+        [fact] = [one for one in asked.context["facts"] if "left out" in one.text]
+        assert fact.number == number
+        assert_listed(staff_browser, [fact])

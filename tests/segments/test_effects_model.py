@@ -25,6 +25,7 @@ from tests.factories.accounts import CustomerFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponCategoryFactory, CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.linked_numbers import assert_listed
 
 pytestmark = pytest.mark.usefixtures("real_time")
 SERVICE = "/customer-segment/acme"
@@ -131,18 +132,19 @@ def test_pages_about_segments_show_what_the_api_answers(
             assert one_of(facts, "customer loses it", "customers lose it") == losing
             assert one_of(facts, "coupon stops working", "coupons stop working") == stopping
             assert page.context["versions"] == effects["versions"]
+            assert_listed(staff_browser, page.context["facts"])
             details = [fact.details for fact in page.context["facts"]]
             if losing:
                 kept, none = (value(effects, "members", name) for name in ("keepingAnother", "losingAll"))
                 keeps, sees = ("keeps", "keep")[kept != 1], ("sees", "see")[none != 1]
-                assert f"{kept} {keeps} another segment, {none} {sees} nothing special any more" in details
+                assert f"{kept} {keeps} another segment · {none} {sees} nothing special any more" in details
             if gone := value(effects, "items", "disappearingCategories"):
                 affected = value(effects, "items", "affectedCustomers")
                 category, customer = (
                     ("category disappears", "categories disappear")[gone != 1],
                     ("customer", "customers")[affected != 1],
                 )
-                assert f"{gone} {category} for {affected} {customer}" in details
+                assert f"{gone} {category} · for {affected} {customer}" in details
             if change == "DELETE":
                 items = value(effects, "items", "products") + value(effects, "items", "categories")
                 assert one_of(facts, "product or category in it", "products and categories in it") == items
@@ -245,3 +247,13 @@ def test_pages_about_categories_show_what_the_api_answers(
         stopping = value(effects, "dependents", "coupon", "stopping")
         assert one_of(facts, "coupon stops working", "coupons stop working") == stopping
         assert page.context["versions"] == {category.external_id: effects["version"]}
+        assert_listed(staff_browser, page.context["facts"])
+    chosen = list(Category.objects.order_by("external_id").values_list("pk", flat=True))[:4]
+    for action in ("delete_selected", "unpublish", "publish"):
+        with transaction.atomic():
+            page = staff_browser.post(
+                reverse("admin:catalog_category_changelist"), {"action": action, "_selected_action": chosen}
+            )
+            transaction.set_rollback(True)
+        if page.status_code == 200:  # it asks
+            assert_listed(staff_browser, page.context["facts"])

@@ -326,7 +326,7 @@ def test_the_preview_says_what_the_list_opens_to_them(
     CouponSegmentFactory(coupon=coupon, segment=segment)
     page = send("7", _preview="")
     assert [(fact.number, fact.text, fact.details) for fact in page.context["facts"]] == [
-        ("1", "item opened to them", "1 product, 0 categories"),
+        ("1", "item opened to them", "1 product · 0 categories"),
         ("1", "coupon opened to them", "VIP10"),
     ]
     assert send("nobody", _preview="").context["facts"] == []

@@ -3,7 +3,7 @@ from datetime import timedelta
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -87,10 +87,10 @@ class ApiClientAdmin(TenantAdmin):
         queryset.order_by().delete()
 
     def response_add(
-        self, request: HttpRequest, obj: ApiClient, post_url_continue: str | None = None
+        self, request: HttpRequest, obj: Model, post_url_continue: str | None = None
     ) -> HttpResponse:
         secret = getattr(request, "fresh_secret", "")
-        if not secret:
+        if not secret or not isinstance(obj, ApiClient):
             return super().response_add(request, obj, post_url_continue)
         return self._show_secret(request, obj, secret)
 

@@ -59,6 +59,7 @@ class SessionAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("customer", "legal_entity", "client")
     list_filter = (LiveFilter, ("customer", AutocompleteFilter), ("client", AutocompleteFilter))
+    linked_lookups = ("legal_entity__in",)
     search_fields = ("=session_id",)
     search_help_text = _("A whole session id.")
     ordering = ("-id",)
