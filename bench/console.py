@@ -24,6 +24,8 @@ from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import override_settings  # noqa: E402
 from django.urls import reverse  # noqa: E402
+from django.utils import timezone  # noqa: E402
+from django.utils.http import urlencode  # noqa: E402
 
 from accounts.models import Customer, Site, User  # noqa: E402
 from bench.dataset.building import create_database, database_exists, drop_database  # noqa: E402
@@ -33,6 +35,8 @@ from bench.rules import CUSTOMERS  # noqa: E402
 from catalog.models import Category, Product  # noqa: E402
 from core.tenancy.models import Tenant  # noqa: E402
 from coupons.models import Coupon, CouponSegment  # noqa: E402
+from segments.effects import Affected, Difference  # noqa: E402
+from segments.effects.addresses import EFFECT, of_difference  # noqa: E402
 from segments.models import ItemAssignment, Segment, Tally  # noqa: E402
 
 TENANT = "bench"
@@ -174,6 +178,12 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "activity of segments", f"{activity}?what=segment"
     yield "activity by an id", f"{activity}?q=C{customer.pk}"
     yield "before deleting the segment", reverse("admin:segments_segment_delete", args=[segment.pk])
+    losing = Difference(segment.tenant_id, timezone.now(), losing=[segment.pk], gaining=[])
+    for which in (Affected.LOSING, Affected.KEEPING_ANOTHER, Affected.LOSING_ALL, Affected.LOSING_CATEGORIES):
+        query = urlencode({EFFECT: of_difference(which, losing)})
+        yield f"customers before that: {which}", f"{reverse('admin:accounts_customer_changelist')}?{query}"
+    of_all = reverse("admin:segments_customerassignment_changelist")
+    yield "members of two segments", f"{of_all}?segments={segment.pk},{segment.pk - 1}"
     yield "combine", reverse("admin:segments_segment_combine", args=[segment.pk])
     yield "customers", reverse("admin:accounts_customer_changelist")
     yield "search of customers", f"{reverse('admin:accounts_customer_changelist')}?q=First12"

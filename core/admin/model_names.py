@@ -373,4 +373,7 @@ NAMES = (
     _("secret key"),
     _("previous secret key"),
     _("failures"),
+    # buttons of Django's own forms, which German calls otherwise than "Save"
+    _("Save and add another"),
+    _("Save and continue editing"),
 )

@@ -10,6 +10,7 @@ from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +20,8 @@ from core.admin.filters import LinkedFilter, visible_rows
 from core.admin.keys import key_of
 from core.bodies import read_body
 from core.errors import DomainError
-from core.sql.composition import Sql
+from core.sql.composition import Sql, integer, sql
+from core.sql.fetching import fetch_rows
 from segments.console.effect_lists import EffectList, effect_list
 from segments.effects.addresses import EFFECT, Named, read
 from segments.models import Segment
@@ -27,6 +29,7 @@ from segments.rules.facts import left_out_lists
 from segments.rules.previews import PreviewBody, left_out_label, left_out_of
 
 MOST_NAMED = 5
+MOST_KEYS = 10_000
 
 
 class EffectFilter(LinkedFilter):
@@ -42,8 +45,9 @@ class EffectFilter(LinkedFilter):
         self.rows = [visible_rows(kind, request, model_admin) for kind in (Segment, Category)]
         super().__init__(request, params, model, model_admin)
 
+    @cached_property
     def named(self) -> tuple[Named, Sql] | None:
-        """Return what the value names and a SELECT of its keys, if this list has it."""
+        """What the value names and a SELECT of its keys, if this list has it."""
         segments, categories = self.rows
         named = read(self.value() or "", segments, categories)
         if named is None or named.counted not in self.shown.counted:
@@ -52,7 +56,7 @@ class EffectFilter(LinkedFilter):
         return None if found is None else (named, found)
 
     def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
-        if (known := self.named()) is None:
+        if (known := self.named) is None:
             return ""
         named, _found = known
         names = ", ".join(named.names[:MOST_NAMED]) + (" …" if len(named.names) > MOST_NAMED else "")
@@ -61,9 +65,19 @@ class EffectFilter(LinkedFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.value():
             return queryset
-        if (known := self.named()) is None:
+        if (known := self.named) is None:
             return queryset.none()
         _named, found = known
+        # once: the list counts its rows and shows a page of them
+        first = fetch_rows(
+            sql(
+                "SELECT key FROM ({found}) AS found (key) LIMIT {most}",
+                found=found,
+                most=integer(MOST_KEYS + 1),
+            )
+        )
+        if len(first) <= MOST_KEYS:
+            return queryset.filter(pk__in={key for (key,) in first})
         # text from the code; values are parameters
         return queryset.filter(pk__in=RawSQL(f"({found.sql})", found.params))  # noqa: S611
 

@@ -398,7 +398,10 @@ def saved_in_words(segment: Segment, effects: Effects | None, dependents: Any) -
 
 
 def members_over_time(segment: Segment) -> LineChart | None:
-    """Return the memberships at the end of each of the last 30 days; None when the journal takes too long."""
+    """Return the memberships at the end of each of the last 30 days.
+
+    None where there were none, and when the journal takes too long.
+    """
     now = timezone.now()
     zone = segment.site.time_zone
     today = localtime(now, zone).date()
@@ -419,4 +422,4 @@ def members_over_time(segment: Segment) -> LineChart | None:
         values.append(DayValue(day, max(0, members)))
         members -= by_day.get(day, 0)
     assert values[-1].day == first
-    return line_chart(values[::-1])
+    return line_chart(values[::-1]) if any(value.value for value in values) else None
