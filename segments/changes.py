@@ -55,7 +55,7 @@ FOR_RULES = (SEGMENT_MANAGE, CUSTOMER_READ)
 """Both scopes are needed to read changes of rules and to take them back, as for the rules themselves."""
 WRITERS = {
     SEGMENT_MANAGE: OF_SEGMENT,
-    COUPON_MANAGE: ("coupon",),
+    COUPON_MANAGE: ("coupon", "coupon-campaign"),
     CATEGORY_MANAGE: ("category", "category-product"),
     PRODUCT_MANAGE: ("product",),
 }
