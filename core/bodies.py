@@ -296,7 +296,7 @@ class _Walk:
 
 
 class _Bounds(_Walk):
-    """Collects the texts and lists of a body that code has made which are longer than declared."""
+    """Collects the texts and lists of a body made by code that break the declared lengths and patterns."""
 
     def value(self, kind: inspect.Type, value: object, path: str, message: str = "") -> object:
         match kind:
@@ -310,7 +310,7 @@ class _Bounds(_Walk):
 
 
 def bound_problems(body: Struct) -> list[Problem]:
-    """Return which texts and lists of a body are longer than it declares; the rest of it is taken as right.
+    """Return which texts and lists of a body break its lengths and patterns; the rest is taken as right.
 
     For forms that make a body of their own entries: what the API refuses is refused there too.
     """

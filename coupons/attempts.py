@@ -109,5 +109,5 @@ def limited_attempt(
         yield
     except CouponNotFound:
         if limits and not code_is_taken(caller.tenant.id, code):
-            count_attempt(limits, at=at)
+            count_attempt(limits, at=at, was_made=True)
         raise

@@ -2,6 +2,7 @@
 
 from core.journal.declarations import RecordedDocument, following, leave_out, record
 from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, CouponSettings, Redemption
+from coupons.models.campaigns import MADE_AT_ONCE
 from coupons.report_counts import OF_COUPONS, OF_REDEMPTIONS, OF_RESTRICTIONS
 from segments.rules.triggers import on_rows
 
@@ -17,6 +18,12 @@ record(
                 "its campaign has handed its codes out": "change.kind = 'created' AND EXISTS (SELECT"
                 " FROM coupons_couponcampaign AS campaign WHERE campaign.tenant_id = present.tenant_id"
                 " AND campaign.terms_id = present.terms_id AND campaign.exported_at IS NOT NULL)",
+                # or the campaign would stay with some of its codes
+                "codes of its campaign have been used": "change.kind = 'created' AND EXISTS (SELECT"
+                " FROM coupons_couponcampaign AS campaign JOIN coupons_coupon AS code"
+                " ON code.tenant_id = campaign.tenant_id AND code.terms_id = campaign.terms_id"
+                " WHERE campaign.tenant_id = present.tenant_id AND campaign.terms_id = present.terms_id"
+                f" AND campaign.code_count <= {MADE_AT_ONCE} AND code.redemption_count > 0)",
                 "it holds the terms of a campaign": "change.before ? 'terms_id' AND EXISTS (SELECT"
                 " FROM coupons_couponcampaign AS campaign WHERE campaign.tenant_id = present.tenant_id"
                 " AND campaign.terms_id = present.id)",
@@ -45,9 +52,10 @@ record(
         model=CouponCampaign,
         object="coupon-campaign",
         refusals={
+            "its codes were handed out": "change.kind = 'updated' AND change.before ? 'exported_at'",
             "it has codes": "change.kind = 'created' AND EXISTS (SELECT FROM coupons_coupon AS code"
             " WHERE code.tenant_id = present.tenant_id AND code.terms_id = present.terms_id"
-            " AND code.id <> present.terms_id)"
+            " AND code.id <> present.terms_id)",
         },
     ),
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),

@@ -21,6 +21,19 @@ def lock_coupons(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
     )
 
 
+def lock_campaigns(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
+    """Lock the campaigns of codes, which come before them: an export hands out what is there."""
+    execute(
+        sql(
+            "SELECT FROM coupons_couponcampaign WHERE tenant_id = {tenant} AND terms_id IN"
+            " (SELECT terms_id FROM coupons_coupon WHERE tenant_id = {tenant} AND id = ANY({keys}))"
+            " ORDER BY id FOR UPDATE",
+            tenant=param(tenant_id),
+            keys=param([change.key for change in changes], "bigint[]"),
+        )
+    )
+
+
 def count_redemptions(changes: Sequence[ChangeRow]) -> None:
     """Count uses that are gone, or are there again, in their coupons."""
     signs = {"created": -1, "updated": 0, "deleted": 1}
@@ -38,7 +51,7 @@ def count_redemptions(changes: Sequence[ChangeRow]) -> None:
 
 
 register_undo(
-    UndoRule(object="coupon"),
+    UndoRule(object="coupon", prepare=lock_campaigns),
     UndoRule(object="coupon-segment"),
     UndoRule(object="coupon-category"),
     UndoRule(object="coupon-campaign"),

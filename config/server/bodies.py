@@ -96,7 +96,9 @@ class Body:
             return self.refuse(LATE_BODY, "client_gone")  # granian would log it if nothing was sent
         part = message["body"]
         self.size += len(part)
-        if part and self.kept <= self.limit and not self.is_busy:
+        if self.size > collector.longest:
+            self.drop_parts()
+        elif part and self.kept <= self.limit and not self.is_busy:
             if collector.budget.take(len(part)):
                 self.parts.append(part)
                 self.kept += len(part)

@@ -169,6 +169,7 @@ class Merge:
         resolving = resolving_statement(self.kind, self.mode, is_kept=True, after=skipped)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(DROP_STAGES)  # an import that was interrupted may have left some
                 count = stage_rows(cursor, GIVEN, self.kind.stage, rows, is_kept=True)
                 part = SlicedMerge(self, count, self._look_up(cursor, resolving), last_key=after)
                 if is_replacement:

@@ -12,7 +12,7 @@ import orjson
 
 from core.errors import DomainError
 from core.imports.columns import DEFAULT_OPTIONS, BodyColumns, Column, Header, ReadingOptions
-from core.imports.files import LINES_AT_ONCE, STANDARD_INPUT, InputFile, Line, UnreadableFile
+from core.imports.files import CHUNK, LINES_AT_ONCE, STANDARD_INPUT, InputFile, Line, UnreadableFile
 from core.imports.json_rows import JsonReading, read_json_array, read_json_lines
 from core.imports.plain_rows import PlainRow
 from core.imports.rows import ENCODING_HINT, NUL, BrokenLine, Reading, Record, WrongEncoding
@@ -308,7 +308,7 @@ class _CsvReading:
     def _split_rows(self, records: list[Record], split: list[tuple[Record, list[str]]]) -> None:
         """Add the rows of the next lines to the records, and to `split` those whose cells are to be read."""
         lines, is_plain = self.lines, self.plain.fullmatch if self.plain else None
-        line = lines.next_physical()
+        size, line = 0, lines.next_physical()
         while line is not None:
             number, content, _ = line
             if is_plain and (is_plain(content) or (content.endswith(b"\r") and is_plain(content[:-1]))):
@@ -318,9 +318,10 @@ class _CsvReading:
                 record, row = _split_row(lines, self.reader, self.header, self.skipped)
                 if record is not None:
                     records.append(record)
+                    size += len(record.source)  # of a row over many lines
                     if row is not None:
                         split.append((record, row))
-            is_full = not lines.waiting or len(records) >= LINES_AT_ONCE
+            is_full = not lines.waiting or len(records) >= LINES_AT_ONCE or size > CHUNK
             line = None if is_full else lines.waiting.popleft()
 
 

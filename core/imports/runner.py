@@ -229,7 +229,7 @@ class ImportRunner:
         return bool(self.waiting)
 
     def _needs_slices(self) -> bool:
-        """Say whether more rows are left than one batch, or a part that is to be replaced or was begun."""
+        """Say whether rows are left beyond what was read and one batch, or a part to be replaced or begun."""
         run, order = self.report.run, self.order
         is_begun = run is not None and run.committed_slice is not None
         return is_begun or order.mode is Mode.REPLACE or not self._is_last_slice(rows_at_once(order))
@@ -239,6 +239,7 @@ class ImportRunner:
         done = self.report.run.committed_line if self.report.run else 0
         if not done and not self.ahead:
             return rows
+        self.stop.check()  # much may be skipped before the next statement
         return [record for record in rows if record.line > done and record.line not in self.ahead]
 
     def _next_rows(self, most: int) -> Iterable[list[Record]]:

@@ -91,7 +91,8 @@ class ImportOrder:
 def begin_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun | None:
     """Return the run of an import, which this process holds: a new one, or the one that is resumed.
 
-    A dry run has none. Raises what `unfinished_run` raises.
+    A dry run has none. Raises what `unfinished_run` raises; ImportIsRunning for a new run too, which another
+    process may have found and resumed already.
     """
     digest = "" if order.dry_run else order.file.digest()
     with connection.cursor() as cursor:
@@ -114,7 +115,7 @@ def begin_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun |
             file_size=order.file.size,
             file_digest=digest,
         )
-        cursor.execute(HOLD, [int(Lock.IMPORT_RUN), run.pk])  # at once: nobody else knows it
+    hold_run(run, waiting)
     return run
 
 
@@ -206,8 +207,7 @@ def end_run(run: ImportRun | None, state: ImportState, error: BaseException | No
     run.finished_at = timezone.now()
     run.message = str(error) if error else ""
     run.save(update_fields=["state", "finished_at", "message"])
-    with connection.cursor() as cursor:
-        cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
+    release_run(run)
 
 
 def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:

@@ -30,13 +30,11 @@ def stage_rows(
 
     `columns` maps names to PostgreSQL types; a row holds its values in that order, jsonb as text. Needs a
     transaction, since a failed COPY ends one. The caller drops the table; one that `is_kept` outlives the
-    transaction, and takes the place of one that was left.
+    transaction.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(f"The stage {name} needs a transaction.")
     described = ", ".join([f"{column} {kind}" for column, kind in columns.items()])
-    if is_kept:
-        cursor.execute(f"DROP TABLE IF EXISTS {name}")
     ending = "PRESERVE ROWS" if is_kept else "DROP"
     cursor.execute(f"CREATE TEMPORARY TABLE {name} ({described}) ON COMMIT {ending}")
     count = 0

@@ -39,6 +39,7 @@ from coupons.campaigns import CampaignState, states_of_campaigns
 from coupons.forms.campaigns import CampaignForm
 from coupons.forms.coupons import CouponForm
 from coupons.models import Coupon, CouponCampaign
+from coupons.models.campaigns import MADE_AT_ONCE
 from coupons.operations import (
     create_campaign,
     deactivate_campaign,
@@ -47,8 +48,9 @@ from coupons.operations import (
     queue_codes,
 )
 
-MADE_AT_ONCE = 1_000
 SECONDS_BETWEEN_LOOKS = 3
+TO_TAKE_BACK = ("coupons.delete_couponcampaign", "coupons.delete_coupon")
+"""The permissions that taking back a new campaign asks for."""
 
 
 def without(fieldset: Fieldset, name: str) -> Fieldset:
@@ -87,12 +89,15 @@ class CampaignTermsAdmin(CouponAdmin):
     ) -> HttpResponse:
         assert self.campaign is not None
         number = self.campaign.code_count
-        if number <= MADE_AT_ONCE:
-            message_of_number(
-                request, ngettext("Made {number} code.", "Made {number} codes.", number), number
-            )
+        is_made = number <= MADE_AT_ONCE
+        text = (
+            ngettext("Made {number} code.", "Made {number} codes.", number)
+            if is_made
+            else gettext("{number} codes are being made. This page shows how far it is.")
+        )
+        if is_made and request.user.has_perms(TO_TAKE_BACK):
+            message_of_number(request, text, number)
         else:
-            text = gettext("{number} codes are being made. This page shows how far it is.")
             self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
         return HttpResponseRedirect(page_of(self.campaign))
 

@@ -187,7 +187,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         """Leave out the codes of campaigns, but in a list of codes: their page is the campaign's."""
         rows = super().get_queryset(request)
         if lists_terms(request):
-            return rows.filter(Q(terms__isnull=True) | Q(terms=F("pk")))
+            return rows.filter(Q(terms__isnull=True) | Q(terms=F("pk"))).select_related("terms")
         if not lists_codes(request):
             return rows.filter(terms__isnull=True)
         # what holds the terms of a campaign is no code

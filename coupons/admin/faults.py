@@ -85,6 +85,8 @@ FAULTS = (
     _("A cart takes at most {most} coupon."),
     _("A cart takes at most {most} coupons."),
     _("its campaign has handed its codes out"),
+    _("codes of its campaign have been used"),
+    _("its codes were handed out"),
     _("it holds the terms of a campaign"),
     _("it has codes"),
 )

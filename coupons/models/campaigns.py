@@ -10,6 +10,7 @@ from core.tenancy.identifiers import generate_id
 from coupons.campaigns import CampaignState
 
 MOST_CODES_OF_CAMPAIGN = 100_000
+MADE_AT_ONCE = 1_000  # codes; of more a worker makes them
 
 
 class CouponCampaign(TenantOwned):

@@ -34,10 +34,9 @@ from segments.effects import (
     members_of,
     products_of,
 )
-from segments.effects.addresses import of_categories, read
+from segments.effects.addresses import MOST_CATEGORIES, MOST_KEYS, of_categories, read
 from segments.models import Segment
 
-MOST_CATEGORIES = 20
 MOST_SEGMENTS_NAMED = 5
 MOST_SEGMENTS_LINKED = 100
 
@@ -167,8 +166,9 @@ def counts_of(
         # who is in the segments of several of them is one customer
         count = members[0] if len(members) == 1 else members_of(tenant_id, holders.losing, at)
         number = ngettext("{number} member", "{number} members", count.value).format(number=shown(count))
+        is_named = len(holders.losing) <= MOST_KEYS  # an address takes no more
         parts = [
-            part(number, count, customers_page(Affected.LOSING, holders)),
+            part(number, count, customers_page(Affected.LOSING, holders) if is_named else ""),
             Part(listed, is_names=True),
         ]
         facts.append(Fact(exact_count(len(names)), text, segments_page(names), parts, is_loss=is_loss))

@@ -32,6 +32,16 @@ MOST_NAMED = 5
 MOST_KEYS = 10_000
 
 
+def permitted_rows(kind: type[Model], request: HttpRequest, model_admin: ModelAdmin) -> QuerySet:
+    """Return the rows that the user may see; none without the permission to view them.
+
+    A list of customers says who is in the segment that its address names.
+    """
+    rows = visible_rows(kind, request, model_admin)
+    is_permitted = model_admin.admin_site.get_model_admin(kind).has_view_permission(request)
+    return rows if is_permitted else rows.none()
+
+
 class EffectFilter(LinkedFilter):
     """Rows that a number of the effects of a change counts."""
 
@@ -42,7 +52,7 @@ class EffectFilter(LinkedFilter):
     def __init__(
         self, request: HttpRequest, params: dict[str, str], model: type[Model], model_admin: ModelAdmin
     ) -> None:
-        self.rows = [visible_rows(kind, request, model_admin) for kind in (Segment, Category)]
+        self.rows = [permitted_rows(kind, request, model_admin) for kind in (Segment, Category)]
         super().__init__(request, params, model, model_admin)
 
     @cached_property
@@ -109,7 +119,7 @@ class LeftOutFilter(LinkedFilter):
     def __init__(
         self, request: HttpRequest, params: dict[str, str], model: type[Model], model_admin: ModelAdmin
     ) -> None:
-        self.segments = visible_rows(Segment, request, model_admin).select_related("tenant")
+        self.segments = permitted_rows(Segment, request, model_admin).select_related("tenant")
         super().__init__(request, params, model, model_admin)
 
     def selected(self) -> Sql | None:

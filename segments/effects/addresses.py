@@ -39,6 +39,9 @@ SEGMENTS: Final = "SEGMENTS"
 BETWEEN: Final = "~"
 MOST_DIGITS: Final = 18
 MOST_KEYS: Final = MOST_SEGMENTS
+MOST_CATEGORIES: Final = 20
+"""How many categories a page looks at together; each takes some statements."""
+FIRST_YEAR, LAST_YEAR = 2000, 9000
 
 
 def of_difference(counted: str, difference: Difference) -> str:
@@ -74,6 +77,8 @@ def read(value: str, segments: QuerySet[Segment], categories: QuerySet[Category]
         at = parse_time(moment)
     except InvalidInput:
         return None
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:  # effects look at days before and after it
+        return None
     if change == SEGMENTS:
         return _of_segments(counted, at, keys_of(first), keys_of(second), segments)
     return _of_categories(counted, at, change, keys_of(first), keys_of(second), categories)
@@ -107,7 +112,9 @@ def _of_categories(
     known = categories.select_related("tenant").in_bulk({*category_keys, *parent_keys})
     is_whole = len(known) == len({*category_keys, *parent_keys}) and len(parent_keys) <= 1
     tenants = {category.tenant_id for category in known.values()}
-    if change not in set(CategoryChange) or not category_keys or not is_whole or len(tenants) != 1:
+    if change not in set(CategoryChange) or not is_whole or len(tenants) != 1:
+        return None
+    if not 0 < len(category_keys) <= MOST_CATEGORIES:
         return None
     parent = known[parent_keys[0]] if parent_keys and change == CategoryChange.MOVE else None
     changing = [known[key] for key in category_keys]

@@ -177,7 +177,10 @@ def read_member_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> Sta
 def read_item_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> StagedRows:
     """Return the rows as SEGMENT_ITEMS takes them, behind the versions that they expect."""
     types = [str(body.get("type")).upper() for body in bodies]
-    typed = [{**body, "type": item_type} for body, item_type in zip(bodies, types, strict=True)]
+    typed = [
+        {**body, "type": item_type} if isinstance(body.get("type"), str) else body
+        for body, item_type in zip(bodies, types, strict=True)
+    ]
     readable, codes = named_otherwise(typed, "code", instead_of="id")
     return staged_rows(checked_items(read_bodies(SegmentItemRow, readable), types), codes, staged_items)
 

@@ -62,6 +62,17 @@ def test_a_refused_attempt_counts_for_nothing(db, now):
     count_attempt([own, address], at=now)
 
 
+def test_an_attempt_that_was_made_counts_although_it_is_refused(db, now):
+    own, address = AttemptLimit(subject_of("own"), most=2), AttemptLimit(subject_of("address"), most=9)
+    for _ in range(2):
+        count_attempt([own, address], at=now, was_made=True)
+    for _ in range(3):
+        with pytest.raises(TooManyAttempts):
+            count_attempt([own, address], at=now, was_made=True)
+    counted = dict(AttemptCounter.objects.values_list("subject", "attempts"))
+    assert counted == {own.subject: 5, address.subject: 5}
+
+
 def test_counting_takes_one_statement(db, now, django_assert_num_queries):
     limits = [AttemptLimit(subject_of(number), most=9) for number in range(5)]
     with django_assert_num_queries(1):

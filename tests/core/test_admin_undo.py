@@ -1,17 +1,21 @@
 """What a form of the admin saves is taken back by the button of its message."""
 
 import re
+from io import StringIO
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.db import models
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Site
 from catalog.models import Category, Product
 from core.admin.deletion import DatabaseDeletion
+from core.journal.models import Change
 from core.json_types import JsonObject
 from coupons.models import Coupon, CouponCampaign
 from segments.models import CustomerAssignment, ItemAssignment, Segment
@@ -133,6 +137,37 @@ def test_a_campaign_whose_codes_went_out_is_not_taken_away(staff_browser: Client
         assert reason in refused
     assert CouponCampaign.objects.get().exported_at is not None
     assert made.terms.codes.exclude(pk=made.terms_id).count() == 3
+
+
+def test_that_codes_went_out_is_not_taken_back(staff_browser: Client, site: Site) -> None:
+    saved(staff_browser, page_of(CouponCampaign, "add"), ADDED[CouponCampaign])
+    made = CouponCampaign.objects.get()
+    staff_browser.post(page_of(CouponCampaign, "export", made.pk))
+    [change] = Change.objects.filter(object="coupon-campaign", kind="updated", after__has_key="exported_at")
+    output = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("undo_change", str(change.pk), stdout=output, stderr=output)
+    assert "its codes were handed out" in output.getvalue()
+    assert CouponCampaign.objects.get().exported_at is not None
+
+
+def test_a_campaign_of_which_a_code_was_used_keeps_the_others(staff_browser: Client, site: Site) -> None:
+    message = saved(staff_browser, page_of(CouponCampaign, "add"), ADDED[CouponCampaign])
+    codes = CouponCampaign.objects.get().terms.codes.exclude(terms_id=F("pk"))
+    Coupon.objects.filter(pk=codes[0].pk).update(redemption_count=1)
+    [refused] = press(staff_browser, message)
+    assert "codes of its campaign have been used" in refused
+    assert codes.count() == 3
+
+
+def test_who_may_not_delete_a_campaign_is_offered_no_button(site: Site) -> None:
+    user = UserFactory(tenant=site.tenant)
+    allowed = ["add_couponcampaign", "change_couponcampaign", "view_couponcampaign"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=allowed))
+    browser = web_client()
+    browser.force_login(user)
+    message = saved(browser, page_of(CouponCampaign, "add"), ADDED[CouponCampaign])
+    assert message == "Made 3 codes."
 
 
 def test_a_deactivated_campaign_is_redeemed_again(staff_browser: Client, site: Site) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
-from accounts.models import Site
+from accounts.models import Customer, Site
 from catalog.models import Category
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
@@ -119,6 +119,27 @@ def test_an_address_that_names_no_effect_of_the_readers_leads_to_the_whole_list(
     page = staff_browser.get(reverse("admin:accounts_customer_changelist"), {"effect_of": named}, follow=True)
     assert page.status_code == 200
     assert page.context["cl"].paginator.count == 2
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_address_of_the_ends_of_time_is_answered(
+    staff_browser: Client, vip: Segment, instant: str
+) -> None:
+    address = reverse("admin:coupons_redemption_changelist")
+    value = f"used~SEGMENTS~{instant}~{vip.pk}~"
+    assert staff_browser.get(address, {"effect_of": value}, follow=True).status_code == 200
+
+
+def test_a_list_says_who_is_in_a_segment_only_to_those_who_may_see_segments(vip: Segment) -> None:
+    user = UserFactory(tenant=vip.tenant)
+    user.user_permissions.set(Permission.objects.filter(codename="view_customer"))
+    browser = web_client()
+    browser.force_login(user)
+    address = reverse("admin:accounts_customer_changelist")
+    value = f"losing~SEGMENTS~2026-01-01T00:00:00+00:00~{vip.pk}~"
+    page = browser.get(address, {"effect_of": value}, follow=True)
+    assert page.context["cl"].paginator.count == Customer.objects.for_tenant(vip.tenant_id).count()
+    assert str(vip) not in page.text
 
 
 @pytest.mark.parametrize(

@@ -35,13 +35,14 @@ def subject_of(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
-def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
+def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime, was_made: bool = False) -> None:
     """Count one attempt against all limits; raise TooManyAttempts when one of them is exceeded.
 
     Counts before the attempt is made, in one statement, so that many attempts at once cannot slip through
     before the first of them has failed. Call it outside a transaction that a failure rolls back. What
-    succeeded is taken back by `forgive_attempt`. What is refused here counts for nothing: whoever goes on
-    against one limit would exhaust the wider ones of their neighbours, and many at once their own.
+    succeeded is taken back by `forgive_attempt`. What is refused here counts for nothing: a caller that goes
+    on against one limit would exhaust the wider ones of its neighbours, and many at once their own. An
+    attempt that `was_made` already counts all the same: its caller has learnt what it wanted to know.
     """
     ordered = sorted(limits, key=lambda limit: limit.subject)
     rows = fetch_rows(
@@ -70,7 +71,8 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
         wait, what = max(waits)
         wait = max(1, wait)
         THROTTLED.labels(what).inc()
-        forgive_attempt(limits)
+        if not was_made:
+            forgive_attempt(limits)
         raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
 
 
@@ -122,7 +124,7 @@ def count_wrong_secret(*, client_id: str, address: str, at: datetime) -> None:
     """
     of_client = AttemptLimit(subject_of("secret", address, client_id), most=FAILURES_OF_ACCOUNT)
     of_address = AttemptLimit(subject_of("secret address", address), most=FAILURES_OF_ADDRESS)
-    count_attempt([of_client, of_address], at=at)
+    count_attempt([of_client, of_address], at=at, was_made=True)
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from core.sql.composition import equals
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.bodies import CampaignBody, ResourceLocation
 from coupons.errors import CampaignNotFound
+from coupons.models.campaigns import MADE_AT_ONCE
 from coupons.operations import create_campaign, deactivate_campaign, export_codes, generate_codes, queue_codes
 from coupons.representations import CAMPAIGNS, RepresentationAt
 
-MADE_AT_ONCE = 1_000
 CSV = {(200, "text/csv"): {"type": "string", "description": "The heading `code`, then one code a line."}}
 
 

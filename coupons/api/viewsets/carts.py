@@ -50,7 +50,7 @@ class CountsUnknownCodes(CouponServiceViewSet):
         for code, given in reasons.items():
             is_unknown = any(reason.type is ReasonType.UNKNOWN for reason in given)
             if self.limits and is_unknown and not code_is_taken(self.caller.tenant.id, code):
-                count_attempt(self.limits, at=self.at)
+                count_attempt(self.limits, at=self.at, was_made=True)
 
 
 class CartValidationViewSet(CountsUnknownCodes):

@@ -288,6 +288,14 @@ def test_items_of_both_types_are_imported(shop, upsert, write):
     assert set(stored) == {("S1", "P1", None, False), ("S1", None, "K1", True), ("S2", None, "K1", False)}
 
 
+def test_an_item_without_a_type_is_refused_as_one(shop, upsert, write):
+    rows = [{"segmentId": "S1", "id": "P1"}, {"segmentId": "S1", "id": "P1", "type": None}]
+    rows.append({"segmentId": "S1", "id": "P1", "type": "BRAND"})
+    assert upsert("segment_items", write("rows.jsonl", *map(dumps, rows))).counts == {"refused": 3}
+    messages = [reject.message for reject in ImportRun.objects.get().rejects.order_by("line")]
+    assert messages == ["type is missing.", "type is missing.", "type must be CATEGORY or PRODUCT."]
+
+
 def test_items_are_replaced_by_segment(shop, upsert, write):
     for product in shop.products:
         ItemAssignmentFactory(segment=shop.segments[0], product=product)

@@ -508,3 +508,13 @@ def test_a_header_that_cannot_be_read_is_one_sentence_and_nothing_is_done(tenant
     assert answer.status == 2
     assert "\n" not in answer.message
     assert len(answer.message) < 400
+
+
+def test_rows_over_many_lines_come_a_few_at_a_time(tmp_path):
+    path = tmp_path / "rows.csv"
+    row = ',"' + "\n".join(["x" * 1_000] * 900) + '"\n'
+    path.write_text("id,name\n" + "".join(f"{number}{row}" for number in range(20)))
+    with InputFile(str(path)) as file:
+        slices = list(RecordFile(file, Format.CSV, COLUMNS).slices())
+    assert sum(map(len, slices)) == 20
+    assert max(map(len, slices)) <= 2
