@@ -38,8 +38,6 @@ class TenantAutocompleteView(AutocompleteJsonView):
     model_admin: TenantAdmin
 
     def get_queryset(self) -> QuerySet:
-        if "\0" in self.term:  # PostgreSQL has no text with it, so nothing can be found
-            return self.model_admin.get_queryset(self.request).none()
         rows = super().get_queryset()
         tenant_id = key_of(self.request.GET.get("tenant", ""))
         return rows if tenant_id is None else self.model_admin.limited(rows, tenant_id)

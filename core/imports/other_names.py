@@ -1,10 +1,9 @@
 """Rows of files that name something by an e-mail address or a code instead of its id."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-from core.errors import DomainError, InvalidInput
+from core.errors import InvalidInput
 from core.imports.merge_specs import MergeSpec
-from core.json_types import JsonMapping
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.text import normalized, trimmed
@@ -23,27 +22,6 @@ def other_name(body: Mapping[str, object], member: str, *, instead_of: str) -> s
     if not (found := as_stored(value)):
         raise InvalidInput(f"{member} must be a text.", field=member)
     return found
-
-
-def with_stand_ins(
-    bodies: Sequence[JsonMapping], member: str, *, instead_of: str
-) -> tuple[list[JsonMapping | DomainError], list[str | None]]:
-    """Return each body, with a stand-in for the id that it lacks, and the other name that it has instead.
-
-    A body that has both comes back as the error.
-    """
-    readable: list[JsonMapping | DomainError] = []
-    names: list[str | None] = []
-    for body in bodies:
-        try:
-            name = other_name(body, member, instead_of=instead_of)
-        except InvalidInput as error:
-            readable.append(error)
-            names.append(None)
-        else:
-            readable.append({**body, instead_of: STAND_IN} if name else body)
-            names.append(name)
-    return readable, names
 
 
 def as_stored(value: object) -> str | None:

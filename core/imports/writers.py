@@ -155,9 +155,7 @@ class TableWriter(Writer):
         for records in batch.slices:
             if copied and (plain := [record for record in records if record.is_plain]):
                 yield CopiedRows("".join([copied(one.line, one.source) for one in plain]), len(plain))
-                records = (
-                    [record for record in records if not record.is_plain] if len(plain) < len(records) else []
-                )
+                records = [record for record in records if not record.is_plain]
             bodies = [record.body for record in records if record.body is not None]
             rows = iter(self.read(bodies, batch.tenant)) if bodies else iter(())
             for record in records:

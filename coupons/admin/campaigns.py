@@ -29,6 +29,7 @@ from core.admin.counts import exact_count
 from core.admin.declared import Fieldset, Fieldsets
 from core.admin.faults import refusal_text
 from core.admin.undo import message_of_number
+from core.admin.undo_pages import PERMISSIONS, may
 from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
 from core.unavailability import contention_as_refusal
@@ -49,8 +50,6 @@ from coupons.operations import (
 )
 
 SECONDS_BETWEEN_LOOKS = 3
-TO_TAKE_BACK = ("coupons.delete_couponcampaign", "coupons.delete_coupon")
-"""The permissions that taking back a new campaign asks for."""
 
 
 def without(fieldset: Fieldset, name: str) -> Fieldset:
@@ -95,7 +94,7 @@ class CampaignTermsAdmin(CouponAdmin):
             if is_made
             else gettext("{number} codes are being made. This page shows how far it is.")
         )
-        if is_made and request.user.has_perms(TO_TAKE_BACK):
+        if is_made and all(may(request, PERMISSIONS["created"], model) for model in (CouponCampaign, Coupon)):
             message_of_number(request, text, number)
         else:
             self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)

@@ -26,7 +26,6 @@ from segments.console.effect_lists import Shown
 from segments.counting import Count, counted
 from segments.effects import (
     Affected,
-    CategoryChangeBody,
     CategoryDifference,
     CategoryEffects,
     Difference,
@@ -34,7 +33,13 @@ from segments.effects import (
     members_of,
     products_of,
 )
-from segments.effects.addresses import MOST_CATEGORIES, MOST_KEYS, of_categories, read
+from segments.effects.addresses import (
+    MOST_CATEGORIES,
+    MOST_KEYS,
+    change_of_category,
+    difference_of,
+    of_categories,
+)
 from segments.models import Segment
 
 MOST_SEGMENTS_NAMED = 5
@@ -51,19 +56,15 @@ def category_facts(
     found = [
         category_effects(
             tenant_id=category.tenant_id,
-            body=CategoryChangeBody(
-                category_id=category.external_id,
-                change=change,  # type: ignore[arg-type]
-                parent_id=parent.external_id if parent else None,
-                with_subcategories=change == "DELETE",  # as the admin deletes
-            ),
+            body=change_of_category(category, change, parent),
             at=at,
             scopes={each.scope for each in dependents},
         )
         for category in looked_at
     ]
     whole = partial(of_categories, categories=looked_at, change=change, parent=parent, at=at)
-    facts = counts_of(found, looked_at, whole, at)
+    together = partial(difference_of, looked_at, change, parent, at)
+    facts = counts_of(found, looked_at, whole, together, at)
     for category, one in zip(looked_at, found, strict=True):
         value = partial(of_categories, categories=[category], change=change, parent=parent, at=at)
         for each in dependents:
@@ -101,12 +102,9 @@ def segments_page(names: Sequence[str]) -> str:
     return list_of("segments_segment", external_id__in=",".join(names))
 
 
-def products_together(value: str) -> Count:
+def products_together(difference: CategoryDifference) -> Count:
     """Return how many products the categories have together: one may be in several of them."""
-    named = read(value, Segment.objects.none(), Category.objects.all())
-    if named is None or not isinstance(named.difference, CategoryDifference):
-        return Count(value=0)
-    products = products_of(named.difference)
+    products = products_of(difference)
     [count] = counted(
         lambda limit: sql(
             "SELECT count(DISTINCT product_id) FROM ({products}{limit}) AS found",
@@ -122,11 +120,12 @@ def counts_of(
     effects: Sequence[CategoryEffects],
     changing: Sequence[Category],
     value: Callable[[str], str],
+    together: Callable[[], CategoryDifference],
     at: datetime,
 ) -> list[Fact]:
     """Return the sums of the effects on the categories, each with the list that it counts.
 
-    `value` names in addresses what is counted.
+    `value` names in addresses what is counted; `together` makes the difference of all of them.
     """
     tenant_id = changing[0].tenant_id
     categories = total([one.categories for one in effects])
@@ -143,7 +142,7 @@ def counts_of(
             "category is hidden from shoppers", "categories are hidden from shoppers", hiding.value
         )
         facts.append(Fact(shown(hiding), text, effect_page(page, value(Shown.HIDDEN)), is_loss=True))
-        products = effects[0].products if len(effects) == 1 else products_together(value(Shown.PRODUCTS))
+        products = effects[0].products if len(effects) == 1 else products_together(together())
         if products.value:
             of_products = effect_page("admin:catalog_product_changelist", value(Shown.PRODUCTS))
             # Translators: after the number of products in categories that are hidden

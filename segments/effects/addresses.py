@@ -119,25 +119,33 @@ def _of_categories(
     parent = known[parent_keys[0]] if parent_keys and change == CategoryChange.MOVE else None
     changing = [known[key] for key in category_keys]
     try:
-        differences = [
-            move_of(
-                category,
-                CategoryChangeBody(
-                    category_id=category.external_id,
-                    change=change,  # type: ignore[arg-type]
-                    parent_id=None if parent is None else parent.external_id,
-                    with_subcategories=change == CategoryChange.DELETE,  # as the admin deletes
-                ),
-                at,
-            ).difference
-            for category in changing
-        ]
+        difference = difference_of(changing, change, parent, at)
     except WouldCreateCycle:
         return None
-    difference = CategoryDifference(
-        changing[0].tenant_id,
+    return Named(counted, difference, [str(category) for category in changing])
+
+
+def change_of_category(category: Category, change: str, parent: Category | None) -> CategoryChangeBody:
+    """Return the change of one category, which goes with all below it, as the admin deletes."""
+    return CategoryChangeBody(
+        category_id=category.external_id,
+        change=change,  # type: ignore[arg-type]
+        parent_id=None if parent is None else parent.external_id,
+        with_subcategories=change == CategoryChange.DELETE,
+    )
+
+
+def difference_of(
+    categories: Sequence[Category], change: str, parent: Category | None, at: datetime
+) -> CategoryDifference:
+    """Return what a change of categories of one tenant hides and shows together. Raises WouldCreateCycle."""
+    differences = [
+        move_of(category, change_of_category(category, change, parent), at).difference
+        for category in categories
+    ]
+    return CategoryDifference(
+        categories[0].tenant_id,
         at,
         hidden=Sql.joined(" UNION ALL ", [each.hidden for each in differences]),
         shown=Sql.joined(" UNION ALL ", [each.shown for each in differences]),
     )
-    return Named(counted, difference, [str(category) for category in changing])

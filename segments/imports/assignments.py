@@ -5,12 +5,12 @@ from typing import Literal, TypeVar
 
 from catalog.subtrees import is_category
 from core.bodies import LONGEST_REFERENCE, Reference, read_bodies
-from core.errors import DomainError
+from core.errors import DomainError, InvalidInput
 from core.imports import merge_specs
 from core.imports.columns import with_alternative
 from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, OtherName, plain_values
 from core.imports.merge_statements import Mode
-from core.imports.other_names import as_stored, with_stand_ins
+from core.imports.other_names import STAND_IN, as_stored, other_name
 from core.imports.plain_rows import PlainRow
 from core.imports.resources import Export, ImportResource
 from core.imports.writers import StagedRow, TableWriter
@@ -170,7 +170,7 @@ item_values = staged_values(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 
 def read_member_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> StagedRows:
     """Return the rows as SEGMENT_CUSTOMERS takes them, behind the versions that they expect."""
-    readable, emails = named_otherwise(bodies, "contactEmail", instead_of="customerId")
+    readable, emails = with_stand_ins(bodies, "contactEmail", instead_of="customerId")
     return staged_rows(read_bodies(SegmentCustomerRow, readable), emails, staged_members)
 
 
@@ -181,17 +181,31 @@ def read_item_rows(bodies: Sequence[JsonMapping], tenant: TenantRecord) -> Stage
         {**body, "type": item_type} if isinstance(body.get("type"), str) else body
         for body, item_type in zip(bodies, types, strict=True)
     ]
-    readable, codes = named_otherwise(typed, "code", instead_of="id")
+    readable, codes = with_stand_ins(typed, "code", instead_of="id")
     return staged_rows(checked_items(read_bodies(SegmentItemRow, readable), types), codes, staged_items)
 
 
-def named_otherwise(
+def with_stand_ins(
     bodies: Sequence[JsonMapping], member: str, *, instead_of: str
 ) -> tuple[Sequence[JsonMapping | DomainError], Sequence[str | None]]:
-    """Return the bodies with stand-ins for the ids that they lack, and the other names that they have."""
+    """Return each body, with a stand-in for the id that it lacks, and the other name that it has instead.
+
+    A body that has both comes back as the error.
+    """
     if not any(member in body for body in bodies):
         return bodies, [None] * len(bodies)
-    return with_stand_ins(bodies, member, instead_of=instead_of)
+    readable: list[JsonMapping | DomainError] = []
+    names: list[str | None] = []
+    for body in bodies:
+        try:
+            name = other_name(body, member, instead_of=instead_of)
+        except InvalidInput as error:
+            readable.append(error)
+            names.append(None)
+        else:
+            readable.append({**body, instead_of: STAND_IN} if name else body)
+            names.append(name)
+    return readable, names
 
 
 def staged_rows(
