@@ -6,19 +6,15 @@ writes (core/sql/fetching.py), so that it costs no round trip.
 """
 
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 
-import orjson
-from django.http import HttpRequest
+import msgspec
+from msgspec.structs import replace
 
-from core.tenancy.callers import Caller, CallerKind
-
-LONGEST_TEXT = 200
+LONGEST_TEXT = 200  # of each text of an actor, as it is recorded
 
 
 class ActorType(StrEnum):
@@ -33,8 +29,7 @@ class ActorType(StrEnum):
     SQL = "sql"
 
 
-@dataclass(frozen=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """Somebody who changes something, on an occasion.
 
     `id` is what others know them by: the id of an API client, a customer number, a user name, a command's
@@ -48,58 +43,27 @@ class Actor:
     source_type: str = ""
     source_id: str = ""
 
-    @cached_property
-    def setting(self) -> str:
-        """The value of the setting `app.actor`, which triggers read."""
-        texts = [self.type, self.id, self.name, self.source_type, self.source_id]
-        # PostgreSQL keeps no NUL in a text
-        return orjson.dumps([text[:LONGEST_TEXT].replace("\x00", "") for text in texts]).decode()
-
-
-Claim = Actor | Callable[[], Actor] | None
-"""Who acts, or how to find out when something is written: most requests only read."""
 
 _process_actor: list[Actor] = []  # at most one: who acts where nobody says otherwise
-claimed: ContextVar[Claim] = ContextVar("actor", default=None)
-"""Who acts in this thread. Finding out must not read the database."""
+claimed: ContextVar[Actor | None] = ContextVar("actor", default=None)
+"""Who acts in this thread."""
+
+REQUEST_ID = "HTTP_X_REQUEST_ID"
+"""Where a request has the id that core.observation.requests gives it; it has none outside of a server."""
 
 
 def current_actor() -> Actor | None:
     """Return who acts now; None when nobody has said so."""
-    claim = claimed.get()
-    if claim is None:
-        return _process_actor[0] if _process_actor else None
-    if isinstance(claim, Actor):
-        return claim
-    actor = claim()
-    claimed.set(actor)
+    actor = claimed.get()
+    if actor is None and _process_actor:
+        return _process_actor[0]
     return actor
 
 
-def actor_of(request: HttpRequest, caller: Caller | None = None) -> Actor:
-    """Return who acts in a request of the API: the customer or the program that the token names.
-
-    Without one it is an anonymous visitor.
-    """
-    kind, name = ActorType.ANONYMOUS, ""
-    if caller is not None and caller.customer is not None:
-        kind, name = ActorType.CUSTOMER, caller.customer.external_id
-    elif caller is not None and caller.kind is CallerKind.SERVICE:
-        kind, name = ActorType.CLIENT, caller.client_id
-    elif caller is not None:
-        name = caller.session_id
-    return Actor(kind, name, source_type="request", source_id=request_id(request))
-
-
-def request_id(request: HttpRequest) -> str:
-    """Return the id that core.observation.requests has given the request; empty outside of a server."""
-    return request.META.get("HTTP_X_REQUEST_ID", "")
-
-
 @contextmanager
-def acting_as(claim: Claim) -> Iterator[None]:
+def acting_as(actor: Actor | None) -> Iterator[None]:
     """Say who acts, meanwhile."""
-    token = claimed.set(claim)
+    token = claimed.set(actor)
     try:
         yield
     finally:

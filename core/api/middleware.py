@@ -1,6 +1,6 @@
 import logging
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
@@ -10,7 +10,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from core.actors import actor_of, claimed
+from core.actors import REQUEST_ID, Actor, ActorType, claimed
 from core.api.errors import unknown_path_response, wrong_host_response
 from core.memory import LARGE_BODY, trim_soon
 from core.sql.replicas import begin_route, end_route, present_revision, replicas
@@ -97,7 +97,10 @@ class ApiMiddleware:
         except Resolver404 as unknown:
             return unknown_path_response(request, unknown)
         request.resolver_match = match
-        token = claimed.set(partial(actor_of, request))  # until the token of the request says more
+        visitor = Actor(
+            ActorType.ANONYMOUS, "", source_type="request", source_id=request.META.get(REQUEST_ID, "")
+        )
+        token = claimed.set(visitor)  # until the token of the request says more
         route = begin_route() if replicas.all else None
         try:
             answer = match.func(request, *match.args, **match.kwargs)

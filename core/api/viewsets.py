@@ -15,6 +15,7 @@ from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.http.request import HttpHeaders
 from django.utils import timezone
+from msgspec.structs import replace
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -25,7 +26,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from core.actors import actor_of, claimed
+from core.actors import REQUEST_ID, claimed
 from core.api import parameters
 from core.api.conditional import (
     PRIVATE,
@@ -290,7 +291,10 @@ class ContractViewSet(DocumentChecks):
         if caller.is_authenticated:
             if rate_limits.rates:
                 rate_limits.take(caller.tenant.name)
-            claimed.set(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
+            occasion = request._request.META.get(REQUEST_ID, "")
+            claimed.set(
+                replace(caller.actor, source_type="request", source_id=occasion)
+            )  # ApiMiddleware ends it
             if caller.tenant.limit_reached and self.adds_rows():
                 require_room(caller.tenant)
         self.operation = self.declared_operation()

@@ -18,6 +18,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, Self
 
+import orjson
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from psycopg import pq, waiting
@@ -28,7 +29,7 @@ from psycopg.errors import (
 )
 from psycopg.generators import execute as results_of
 
-from core.actors import Actor, claimed, current_actor
+from core.actors import LONGEST_TEXT, Actor, claimed, current_actor
 from core.sql.composition import Sql, SqlValues
 from core.sql.replicas import has_failed, read_alias, read_from_primary
 from core.sql.statements import statements
@@ -51,10 +52,16 @@ def is_write(statement: str | bytes) -> bool:
 
 def wanted_setting() -> str:
     """Return the value of `app.actor` for the present actor; empty without one."""
-    actor = claimed.get()
-    if not isinstance(actor, Actor):
-        actor = current_actor()
-    return actor.setting if actor is not None else ""
+    actor = claimed.get() or current_actor()
+    return setting_of(actor) if actor is not None else ""
+
+
+@lru_cache(maxsize=64)
+def setting_of(actor: Actor) -> str:
+    """Return the value of `app.actor` for an actor, as triggers read it."""
+    texts = [actor.type, actor.id, actor.name, actor.source_type, actor.source_id]
+    # PostgreSQL keeps no NUL in a text
+    return orjson.dumps([text[:LONGEST_TEXT].replace("\x00", "") for text in texts]).decode()
 
 
 class ServerSilent(psycopg.OperationalError):

@@ -1,10 +1,11 @@
 """Who calls: what a verified access token says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from core.actors import Actor, ActorType
 from core.errors import NotAllowed
 
 
@@ -40,7 +41,8 @@ class Identity:
 class Caller:
     """Whoever holds a valid access token, for one tenant, with its scopes.
 
-    A service has no session. A customer's session may be bound to a legal entity that it acts for.
+    A service has no session. A customer's session may be bound to a legal entity that it acts for. `actor` is
+    who changes something with the token: the customer or the program that it names, else a visitor's session.
     It is `request.user` of the API, so it has what Django REST framework asks of a user.
     """
 
@@ -58,6 +60,15 @@ class Caller:
     session_id: str = ""
     customer: Identity | None = None
     legal_entity: Identity | None = None
+    actor: Actor = field(init=False)
+
+    def __post_init__(self) -> None:
+        actor = Actor(ActorType.ANONYMOUS, self.session_id)
+        if self.customer is not None:
+            actor = Actor(ActorType.CUSTOMER, self.customer.external_id)
+        elif self.kind is CallerKind.SERVICE:
+            actor = Actor(ActorType.CLIENT, self.client_id)
+        object.__setattr__(self, "actor", actor)
 
     @property
     def pk(self) -> str:

@@ -4,12 +4,13 @@ What may run at the same time as an evaluation is said in evaluation.py.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import DataError, OperationalError, transaction
 from django.db.models import Min
 from django.utils import timezone
+from msgspec.structs import replace
 
 from core.actors import acting_as
 from core.errors import DomainError

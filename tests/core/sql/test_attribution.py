@@ -125,22 +125,6 @@ def test_the_source_is_named_beside_the_actor(site):
     assert (row.actor_id, row.source_type, row.source_id) == ("ada", "import", "7")
 
 
-def test_an_actor_is_found_out_when_something_is_written(site):
-    asked = []
-
-    def claim() -> Actor:
-        asked.append(1)
-        return ADA
-
-    with acting_as(claim):
-        assert Site.objects.count() == 1
-        assert asked == []
-        rename(site)
-        site.save()
-    assert asked == [1]
-    assert actors()[1:] == ["ada", "ada"]
-
-
 def test_a_hostile_name_stays_a_text(transactional_db):
     name = "'; DROP TABLE accounts_site; --\\'\x00" + "x" * 1_000
     with acting_as(Actor(ActorType.CLIENT, name)):
