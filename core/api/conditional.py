@@ -16,11 +16,14 @@ import orjson
 import zstandard
 from cachetools import LRUCache
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags
 from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
 
+from core.api.schema import WRITES_OF_ONE
 from core.errors import AlreadyThere, InvalidInput, OtherVersion
 from core.observation.metrics import counter, gauge
 
@@ -94,6 +97,50 @@ def check_if_none_match(header: str, stored: int | None) -> None:
         )
     if stored is not None and (tags == [ANY] or version_tag(stored) in tags):
         raise AlreadyThere
+
+
+class ConditionalWrites(ViewSet):
+    """Writes of one document under If-Match and If-None-Match."""
+
+    @classmethod
+    def has_versions(cls) -> bool:
+        """Say whether the viewset's documents have versions that If-Match can name."""
+        return cls.locked_version is not ConditionalWrites.locked_version
+
+    def compares_version(self) -> bool:
+        """Say whether the request writes one document that has a version."""
+        return self.action in WRITES_OF_ONE and self.has_versions()
+
+    def locked_version(self) -> int | None:
+        """Lock the document that the address names, and return its version; None when there is none.
+
+        Takes the locks that the operation takes first, in the same order (docs/locking.md). A viewset whose
+        documents have versions overrides it.
+        """
+        raise NotImplementedError
+
+    def check_conditions(self, stored: int | None) -> None:
+        """Raise PreconditionFailed unless the headers allow to write the document, which has this version."""
+        meta = self.request._request.META
+        if "HTTP_IF_MATCH" in meta:
+            check_if_match(meta["HTTP_IF_MATCH"], stored)
+        if "HTTP_IF_NONE_MATCH" in meta:
+            check_if_none_match(meta["HTTP_IF_NONE_MATCH"], stored)
+
+    def handle_conditions(
+        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
+    ) -> HttpResponse:
+        """Run the handler in one transaction with the comparison of If-Match and If-None-Match."""
+        with transaction.atomic():
+            stored = self.locked_version()
+            if stored is not None:
+                self.check_conditions(stored)
+            response = handler(request, *args, **kwargs)
+            if stored is None:  # the handler would have created it, or deleted nothing
+                self.check_conditions(None)
+                if self.action == "update" and response.status_code != 201:
+                    raise AlreadyThere  # somebody else created it meanwhile
+            return response
 
 
 def document_with_tag(

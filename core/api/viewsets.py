@@ -11,7 +11,7 @@ from urllib.parse import quote
 import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.http.request import HttpHeaders
 from django.utils import timezone
@@ -30,8 +30,7 @@ from core.actors import REQUEST_ID, claimed
 from core.api import parameters
 from core.api.conditional import (
     PRIVATE,
-    check_if_match,
-    check_if_none_match,
+    ConditionalWrites,
     document_with_tag,
     entity_tag,
     kept_response,
@@ -45,12 +44,12 @@ from core.api.preferences import (
     STRICT,
     wants_strict,
 )
-from core.api.schema import WRITES_OF_ONE, Operation
+from core.api.schema import Operation
 from core.api.searches import limits_of, refuse_long_search
 from core.bodies import Body
 from core.errors import (
-    AlreadyThere,
     InvalidInput,
+    MalformedBody,
     MissingAccessToken,
     MissingScope,
     NotAllowed,
@@ -77,6 +76,7 @@ ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
+LONGEST_IDEMPOTENCY_KEY = 255
 NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
@@ -193,7 +193,7 @@ class HasScope(TokenOfTenant):
         return not operation.scopes or not caller.scopes.isdisjoint(operation.scopes)
 
 
-class ContractViewSet(DocumentChecks):
+class ContractViewSet(ConditionalWrites, DocumentChecks):
     """A resource of the wire contract: a DRF viewset whose handlers are marked with `@operation`.
 
     All hooks of APIView run. The clock is read once for each request, into `at`; `caller` is `request.user`,
@@ -343,48 +343,6 @@ class ContractViewSet(DocumentChecks):
         created: dict[str, str] = orjson.loads(response.content)
         return f"{quote(path)}/{quote(created['id'], safe='')}"
 
-    # Conditional writes
-
-    @classmethod
-    def has_versions(cls) -> bool:
-        """Say whether the viewset's documents have versions that If-Match can name."""
-        return cls.locked_version is not ContractViewSet.locked_version
-
-    def compares_version(self) -> bool:
-        """Say whether the request writes one document that has a version."""
-        return self.action in WRITES_OF_ONE and self.has_versions()
-
-    def locked_version(self) -> int | None:
-        """Lock the document that the address names, and return its version; None when there is none.
-
-        Takes the locks that the operation takes first, in the same order (docs/locking.md). A viewset whose
-        documents have versions overrides it.
-        """
-        raise NotImplementedError
-
-    def check_conditions(self, stored: int | None) -> None:
-        """Raise PreconditionFailed unless the headers allow to write the document, which has this version."""
-        meta = self.request._request.META
-        if "HTTP_IF_MATCH" in meta:
-            check_if_match(meta["HTTP_IF_MATCH"], stored)
-        if "HTTP_IF_NONE_MATCH" in meta:
-            check_if_none_match(meta["HTTP_IF_NONE_MATCH"], stored)
-
-    def handle_conditions(
-        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
-    ) -> HttpResponse:
-        """Run the handler in one transaction with the comparison of If-Match and If-None-Match."""
-        with transaction.atomic():
-            stored = self.locked_version()
-            if stored is not None:
-                self.check_conditions(stored)
-            response = handler(request, *args, **kwargs)
-            if stored is None:  # the handler would have created it, or deleted nothing
-                self.check_conditions(None)
-                if self.action == "update" and response.status_code != 201:
-                    raise AlreadyThere  # somebody else created it meanwhile
-            return response
-
     # What has no state is made once for all requests.
 
     def get_authenticators(self) -> list[BaseAuthentication]:
@@ -422,6 +380,26 @@ class ContractViewSet(DocumentChecks):
         `request.headers` would copy all headers, and the process's environment, when it is used first.
         """
         return self.request._request.META.get(wsgi_name(name), "")
+
+    def sent_body(self) -> object:
+        """Return the body of the request; raise `missing_body` when there is none."""
+        if self.request.stream is None or self.request.data is None:
+            raise self.missing_body()
+        return self.request.data
+
+    def missing_body(self) -> InvalidInput:
+        """Return the error of a request that has no body."""
+        return MalformedBody("The request has no body.")
+
+    def idempotency_key(self) -> str:
+        """Return the header Idempotency-Key, empty when it is absent; raise InvalidInput for a faulty one."""
+        key = self.request._request.META.get("HTTP_IDEMPOTENCY_KEY", "").strip()
+        if len(key) > LONGEST_IDEMPOTENCY_KEY or not key.isprintable():
+            raise InvalidInput(
+                f"Idempotency-Key has at most {LONGEST_IDEMPOTENCY_KEY} printable characters.",
+                field="Idempotency-Key",
+            )
+        return key
 
     def has_scope(self, *scopes: str) -> bool:
         """Say whether the token grants one of the scopes. `x_manage` implies `x_read`."""

@@ -7,11 +7,11 @@ from core.api import parameters
 from core.api.conditional import private_response_from
 from core.api.parameters import header_parameter, query_parameter
 from core.api.viewsets import ContractViewSet
-from core.errors import InvalidBody, InvalidInput, Problem
+from core.errors import InvalidBody, Problem
 from core.sql.composition import Sql, equals, identifier, sql
 from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.codes import has_code
-from coupons.orders import LONGEST_ORDER_CODE, customer_asked_for
+from coupons.orders import customer_asked_for
 
 CUSTOMER_NUMBER = query_parameter(
     "customerNumber",
@@ -31,11 +31,8 @@ class CouponServiceViewSet(ContractViewSet):
     counts_by_parameter = True
     count_header = "Items-Count"
 
-    def sent_body(self) -> object:
-        """Return the body of the request; raise InvalidBody when there is none."""
-        if self.request.stream is None or self.request.data is None:
-            raise InvalidBody([Problem("", "missing_payload", "The request has no body.")])
-        return self.request.data
+    def missing_body(self) -> InvalidBody:
+        return InvalidBody([Problem("", "missing_payload", "The request has no body.")])
 
     def own_customer_number(self) -> str:
         return self.caller.customer.external_id if self.caller.customer else ""
@@ -62,15 +59,6 @@ class CouponServiceViewSet(ContractViewSet):
     def privately(self, response: HttpResponse) -> HttpResponse:
         """Return a response that belongs to one customer, or 304 when the client has it already."""
         return private_response_from(self.request, response)
-
-    def idempotency_key(self) -> str:
-        key = self.request._request.META.get("HTTP_IDEMPOTENCY_KEY", "").strip()
-        if len(key) > LONGEST_ORDER_CODE or not key.isprintable():
-            raise InvalidInput(
-                f"Idempotency-Key has at most {LONGEST_ORDER_CODE} printable characters.",
-                field="Idempotency-Key",
-            )
-        return key
 
     def tenant_condition(self, alias: str) -> Sql:
         return equals(f"{alias}.tenant_id", self.caller.tenant.id)

@@ -21,12 +21,6 @@ class WebhookServiceViewSet(ContractViewSet):
     def tenant(self) -> Tenant:
         return Tenant.objects.get(pk=self.caller.tenant.id)
 
-    def sent_body(self) -> object:
-        """Return the body of the request; raise MalformedBody when there is none."""
-        if self.request.stream is None or self.request.data is None:
-            raise MalformedBody("The request has no body.")
-        return self.request.data
-
     def sent_list(self, *, most: int) -> list[object]:
         """Return the body, a list of 1 to `most` entries."""
         body = self.sent_body()
