@@ -323,8 +323,6 @@ class ContractViewSet(ConditionalWrites, DocumentChecks):
             response["Preference-Applied"] = STRICT
         if request.method not in SAFE and response.status_code < 400 and (groups := self.touched_groups()):
             response["Cache-Group-Invalidation"] = ", ".join(map('"{}"'.format, groups))
-        if response.status_code == 201 and self.says_location(self.action or ""):
-            response["Location"] = self.location_of(response)
         return response
 
     def touched_groups(self) -> Sequence[str]:
@@ -336,12 +334,17 @@ class ContractViewSet(ConditionalWrites, DocumentChecks):
         """Say whether a 201 names the address of what was created: where documents are read, it does."""
         return action in ("create", "update") and hasattr(cls, "retrieve")
 
-    def location_of(self, response: HttpResponse) -> str:
-        path = self.request._request.path_info
-        if self.action == "update":
-            return quote(path)
-        created: dict[str, str] = orjson.loads(response.content)
-        return f"{quote(path)}/{quote(created['id'], safe='')}"
+    def created_response(self, resource_id: str = "", **members: object) -> HttpResponse:
+        """Return the 201 that names what was created, unless its address does, and says where it is."""
+        document = {"id": resource_id, **members} if resource_id else members
+        content = orjson.dumps(document) if document else b""
+        response = HttpResponse(content, status=201, content_type="application/json")
+        if self.says_location(self.action or ""):
+            path = quote(self.request._request.path_info)
+            response["Location"] = (
+                path if self.action == "update" else f"{path}/{quote(resource_id, safe='')}"
+            )
+        return response
 
     # What has no state is made once for all requests.
 

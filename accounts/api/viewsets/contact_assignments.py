@@ -13,7 +13,6 @@ from accounts.operations import contact_assignments
 from accounts.operations.documents import locked_version
 from accounts.representations import CONTACT_ASSIGNMENTS
 from core.api.error_bodies import CATEGORY_ERRORS
-from core.api.json import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body
@@ -64,7 +63,7 @@ class ContactAssignmentViewSet(ContractViewSet):
             change=body.change(),
             at=self.at,
         )
-        return json_response({"id": contact.external_id}, 201)
+        return self.created_response(contact.external_id)
 
     def locked_version(self) -> int | None:
         return locked_version(
@@ -89,7 +88,7 @@ class ContactAssignmentViewSet(ContractViewSet):
             change=body.change(),
             at=self.at,
         )
-        return json_response({"id": contact.external_id}, 201) if is_new else HttpResponse(status=204)
+        return self.created_response(contact.external_id) if is_new else HttpResponse(status=204)
 
     @operation("DELETE-customer-mgmt-remove-contact-assignment", scopes=(CONTACT_MANAGE,))
     def destroy(self, request: Request, tenant: str, contact_assignment_id: str) -> HttpResponse:

@@ -81,7 +81,7 @@ class CustomerViewSet(ContractViewSet):
             values=body.change().values,
             at=self.at,
         )
-        return json_response({"id": customer.external_id}, 201)
+        return self.created_response(customer.external_id)
 
     def locked_version(self) -> int | None:
         customer_number = self.kwargs["customer_number"]
@@ -107,7 +107,7 @@ class CustomerViewSet(ContractViewSet):
             tenant_id=self.caller.tenant.id, external_id=customer_number, change=change, at=self.at
         )
         if is_new:
-            return json_response({"id": customer.external_id}, 201)
+            return self.created_response(customer.external_id)
         return HttpResponse(status=204)
 
     @operation(

@@ -12,7 +12,6 @@ from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ, LEG
 from accounts.operations import legal_entities
 from accounts.representations import LEGAL_ENTITIES
 from core.api.error_bodies import CATEGORY_ERRORS
-from core.api.json import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import SearchBody, read_body
@@ -107,7 +106,7 @@ class LegalEntityViewSet(ContractViewSet):
             change=body.change(),
             at=self.at,
         )
-        return json_response({"id": entity.external_id}, 201)
+        return self.created_response(entity.external_id)
 
     def locked_version(self) -> int | None:
         return legal_entities.locked_version(
@@ -127,7 +126,7 @@ class LegalEntityViewSet(ContractViewSet):
             change=body.change(),
             at=self.at,
         )
-        return json_response({"id": entity.external_id}, 201) if is_new else HttpResponse(status=204)
+        return self.created_response(entity.external_id) if is_new else HttpResponse(status=204)
 
     @operation("DELETE-customer-mgmt-remove-legal-entity", scopes=(LEGAL_ENTITY_MANAGE,))
     def destroy(self, request: Request, tenant: str, legal_entity_id: str) -> HttpResponse:

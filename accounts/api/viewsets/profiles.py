@@ -61,7 +61,7 @@ class SignupViewSet(ContractViewSet):
             password_field=password_field,
             at=self.at,
         )
-        return json_response({"id": customer.external_id}, 201)
+        return self.created_response(customer.external_id)
 
 
 class ProfileViewSet(ContractViewSet):

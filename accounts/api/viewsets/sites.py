@@ -14,7 +14,6 @@ from accounts.operations.documents import Change
 from accounts.representations import SITES
 from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
@@ -93,7 +92,7 @@ class SiteViewSet(ContractViewSet):
             change=body.change(),
             at=self.at,
         )
-        return json_response({"id": site.code}, 201)
+        return self.created_response(site.code)
 
     def locked_version(self) -> int | None:
         return sites.locked_version(tenant_id=self.caller.tenant.id, code=self.kwargs["site_code"])

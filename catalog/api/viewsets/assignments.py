@@ -12,7 +12,6 @@ from catalog.api.viewsets.base import (
     MANAGE,
     SHOW_UNPUBLISHED,
     CategoryServiceViewSet,
-    id_response,
     key_in,
     require_category,
 )
@@ -153,7 +152,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             product_id=read_body(CategoryAssignmentBody, request.data).ref.id,
             at=self.at,
         )
-        return id_response(assignment_id)
+        return self.created_response(assignment_id)
 
     @operation(
         "POST-category-tree-assign-category-resources",
@@ -196,7 +195,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             product_id=reference_id,
             at=self.at,
         )
-        return id_response(assignment_id) if created else HttpResponse(status=204)
+        return self.created_response(assignment_id) if created else HttpResponse(status=204)
 
     @operation("DELETE-category-tree-remove-category-assignment", scopes=MANAGE)
     def destroy(self, request: Request, tenant: str, category_id: str, assignment_id: str) -> HttpResponse:

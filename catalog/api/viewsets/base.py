@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import orjson
 from django.http import HttpResponse
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
@@ -84,11 +83,6 @@ def require_category(key: Sql, *, missing: NotFound) -> None:
 def key_in(column: str, selection: Sql) -> Sql:
     """A condition: the column holds a key of the selection."""
     return sql("{column} IN ({selection})", column=identifier(*column.split(".")), selection=selection)
-
-
-def id_response(resource_id: str) -> HttpResponse:
-    """Return the 201 response that names what was created."""
-    return json_text(orjson.dumps({"id": resource_id}).decode(), 201)
 
 
 def json_text(text: str, status: int = 200) -> HttpResponse:

@@ -9,7 +9,6 @@ from catalog.api.viewsets.base import (
     MANAGE,
     SHOW_UNPUBLISHED,
     CategoryServiceViewSet,
-    id_response,
     key_in,
     require_category,
 )
@@ -135,7 +134,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         category = operations.create_category(
             tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
-        return id_response(category.external_id)
+        return self.created_response(category.external_id)
 
     def locked_version(self) -> int | None:
         return operations.locked_version(
@@ -162,7 +161,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         created = operations.upsert_category(
             tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
-        return id_response(category_id) if created else HttpResponse(status=204)
+        return self.created_response(category_id) if created else HttpResponse(status=204)
 
     @operation(
         "PATCH-category-tree-update-category",

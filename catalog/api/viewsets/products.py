@@ -15,7 +15,6 @@ from accounts.identity.scopes import (
 )
 from catalog import extensions
 from catalog.api.error_bodies import PRODUCT_ERRORS
-from catalog.api.viewsets.base import id_response
 from catalog.api.viewsets.categories import PROTECTED
 from catalog.bodies import CreatedId, ProductBody
 from catalog.errors import InvalidProduct, ProductNotFound
@@ -130,7 +129,7 @@ class ProductViewSet(ContractViewSet):
             publication=self.publication(),
             at=self.at,
         )
-        return id_response(product_id)
+        return self.created_response(product_id)
 
     def locked_version(self) -> int | None:
         return operations.locked_version(
@@ -159,7 +158,7 @@ class ProductViewSet(ContractViewSet):
         created = operations.upsert_product(
             tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
-        return id_response(product_id) if created else HttpResponse(status=204)
+        return self.created_response(product_id) if created else HttpResponse(status=204)
 
     @operation("PATCH-product-update-product", scopes=UPDATE, parameters=(INDEXING, RELATED_ITEMS))
     def partial_update(self, request: Request, tenant: str, product_id: str) -> HttpResponse:

@@ -5,7 +5,6 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE
-from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from core.sql.composition import equals
@@ -45,7 +44,7 @@ class CampaignViewSet(CouponServiceViewSet):
                 generate_codes(tenant_id=self.caller.tenant.id, campaign_id=campaign.external_id, at=self.at)
             else:
                 queue_codes(campaign, requested_by=f"API client {self.caller.client_id}", at=self.at)
-        return json_response({"id": campaign.external_id}, 201)
+        return self.created_response(campaign.external_id)
 
     @operation("GET-coupon-retrieve-campaign", scopes=(COUPON_MANAGE,))
     def retrieve(self, request: Request, tenant: str, campaign_id: str) -> HttpResponse:

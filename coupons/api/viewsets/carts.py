@@ -171,13 +171,10 @@ class CartReservationViewSet(CountsUnknownCodes, ReservingViewSet):
         except CartNotRedeemable as refused:
             self.count_unknown(refused.reasons)
             raise
-        return json_response(
-            {
-                "id": reserved.id,
-                "expiresAt": format_time(reserved.expires_at),
-                "reservations": [{"code": code, "id": id} for code, id in reserved.reservations.items()],
-            },
-            201,
+        return self.created_response(
+            reserved.id,
+            expiresAt=format_time(reserved.expires_at),
+            reservations=[{"code": code, "id": id} for code, id in reserved.reservations.items()],
         )
 
     @operation(

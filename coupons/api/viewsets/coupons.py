@@ -6,7 +6,6 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
-from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
@@ -56,7 +55,7 @@ class CouponViewSet(CouponServiceViewSet):
         """Create a coupon."""
         body = read_body(CouponBody, self.sent_body())
         coupon = create_coupon(tenant_id=self.caller.tenant.id, body=body, at=self.at)
-        return json_response({"id": coupon.code}, 201)
+        return self.created_response(coupon.code)
 
     @operation(
         "GET-coupon-retrieve-coupon",

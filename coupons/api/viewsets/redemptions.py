@@ -7,7 +7,6 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
-from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import read_body
@@ -134,7 +133,7 @@ class RedemptionViewSet(CouponServiceViewSet):
                 idempotency_key=key,
             )
             outcome.succeed([redeemed])
-        return json_response({"id": redeemed.id}, 201)
+        return self.created_response(redeemed.id)
 
     @operation(
         "GET-coupon-retrieve-coupon-redemption",

@@ -4,7 +4,6 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
-from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from core.errors import NotAllowed
@@ -90,7 +89,7 @@ class ReservationViewSet(ReservingViewSet):
                 at=self.at,
                 idempotency_key=self.idempotency_key(),
             )
-        return json_response({"id": reserved.id, "expiresAt": format_time(reserved.expires_at)}, 201)
+        return self.created_response(reserved.id, expiresAt=format_time(reserved.expires_at))
 
     @operation(
         "GET-coupon-retrieve-reservation",
@@ -142,7 +141,7 @@ class ReservationViewSet(ReservingViewSet):
                 idempotency_key=self.idempotency_key(),
             )
             outcome.succeed([redeemed])
-        return json_response({"id": redeemed.id}, 201)
+        return self.created_response(redeemed.id)
 
     @operation(
         "DELETE-coupon-release-reservation",

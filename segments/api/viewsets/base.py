@@ -184,10 +184,3 @@ class SegmentServiceViewSet(ContractViewSet):
     def language_context(self, request: Request) -> LanguageContext:
         """Return the language of localized fields that the body gives as plain texts."""
         return LanguageContext(self.header("Content-Language"), self.caller.tenant.default_language)
-
-
-def upsert_response(*, created: bool, body: bytes = b"") -> HttpResponse:
-    """Return 201 with the body when the resource is new, else 204."""
-    if not created:
-        return HttpResponse(status=204)
-    return HttpResponse(body, status=201, content_type="application/json")

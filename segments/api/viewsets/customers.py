@@ -21,7 +21,7 @@ from core.representation.pages import fetch_page
 from core.representation.representations import Representation
 from core.sql.composition import Sql, param, sql
 from core.windows import open_at
-from segments.api.viewsets.base import AS_OF, LEGAL_ENTITY_ID, SegmentServiceViewSet, upsert_response
+from segments.api.viewsets.base import AS_OF, LEGAL_ENTITY_ID, SegmentServiceViewSet
 from segments.bodies import (
     AssignmentBody,
     BulkAssignmentResult,
@@ -89,7 +89,7 @@ class MemberViewSet(SegmentServiceViewSet):
             row=read_customer_assignment(request.data, member),
             at=self.at,
         )
-        return upsert_response(created=created)
+        return self.created_response() if created else HttpResponse(status=204)
 
     def delete_member(self, segment_id: str, member: Member) -> HttpResponse:
         operations.delete_customer_assignment(

@@ -21,7 +21,6 @@ from segments.api.viewsets.base import (
     PREVIEW,
     SITE_CODE,
     SegmentServiceViewSet,
-    upsert_response,
 )
 from segments.bodies import (
     BulkAssignmentResult,
@@ -209,7 +208,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             row=read_item_assignment(request.data, item_id=item_id),
             at=self.at,
         )
-        return upsert_response(created=created)
+        return self.created_response() if created else HttpResponse(status=204)
 
     @operation("DELETE-customer-segment-remove-item", scopes=MANAGE)
     def destroy(

@@ -14,7 +14,7 @@ from core.background.models import Job
 from core.bodies import Body, Metadata, read_body
 from core.errors import InvalidInput, NotFound
 from core.timestamps import format_time
-from segments.api.viewsets.base import SegmentServiceViewSet, upsert_response
+from segments.api.viewsets.base import SegmentServiceViewSet
 from segments.models import Rule, RuleExclusion
 from segments.rules import operations
 from segments.rules.evaluation import KIND
@@ -141,7 +141,7 @@ class RuleViewSet(SegmentServiceViewSet):
             expected_version=body.metadata.version if body.metadata else None,
             at=self.at,
         )
-        return upsert_response(created=created)
+        return self.created_response() if created else HttpResponse(status=204)
 
     @operation(
         "DELETE-customer-segment-remove-rule",

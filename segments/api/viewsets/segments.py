@@ -16,7 +16,6 @@ from segments.api.viewsets.base import (
     LEGAL_ENTITY_ID,
     PREVIEW,
     SegmentServiceViewSet,
-    upsert_response,
 )
 from segments.bodies import (
     BulkSegmentResult,
@@ -63,7 +62,7 @@ class SegmentViewSet(SegmentServiceViewSet):
         """Create a segment."""
         row = read_body(SegmentBody, request.data, languages=self.language_context(request))
         segment_id = operations.create_segment(tenant_id=self.caller.tenant.id, row=row, at=self.at)
-        return upsert_response(created=True, body=orjson.dumps({"id": segment_id}))
+        return self.created_response(segment_id)
 
     @operation(
         "GET-customer-segment-retrieve-segments",
@@ -114,7 +113,7 @@ class SegmentViewSet(SegmentServiceViewSet):
         """Create or replace a segment."""
         row = read_segment(request.data, self.language_context(request), segment_id=segment_id)
         created = operations.upsert_segment(tenant_id=self.caller.tenant.id, row=row, at=self.at)
-        return upsert_response(created=created, body=orjson.dumps({"id": row.id}))
+        return self.created_response(row.id) if created else HttpResponse(status=204)
 
     @operation("PATCH-customer-segment-update-segment", scopes=MANAGE)
     def partial_update(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
