@@ -42,7 +42,7 @@ from core.admin.counts import CappedCount, exact_count, shown_count
 from core.admin.declared import Columns, Names, Text
 from core.admin.faults import refusal_text
 from core.admin.keys import key_of
-from core.admin.model_admin import AnnotatedChangeList
+from core.admin.lists import AnnotatedChangeList
 from core.admin.undo import message_of_number, message_with_undo
 from core.errors import DomainError, Unavailable
 from core.unavailability import contention_as_refusal

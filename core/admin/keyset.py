@@ -5,7 +5,8 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from core.admin.keys import key_of
-from core.admin.model_admin import AnnotatedChangeList, TenantAdmin
+from core.admin.lists import AnnotatedChangeList
+from core.admin.model_admin import TenantAdmin
 from core.admin.paginator import CappedPaginator
 
 BEFORE, AFTER = "before", "after"

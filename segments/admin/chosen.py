@@ -31,7 +31,7 @@ from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.keyset import KeysetAdmin, KeysetChangeList
-from core.admin.model_admin import UnusableParameters
+from core.admin.lists import UnusableParameters
 from core.admin.moments import MomentField
 from core.admin.undo import message_with_undo
 from core.bodies import read_body

@@ -16,7 +16,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import User
-from core.admin.model_admin import UnusableParameters
+from core.admin.lists import UnusableParameters
 from tests.factories.shops import Shop
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
