@@ -18,7 +18,8 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.db.models import F
 
-from accounts.bodies import ContactAssignmentCreation, PatchedSite
+from accounts.bodies.legal_entities import ContactAssignmentCreation
+from accounts.bodies.sites import PatchedSite
 from accounts.models import Customer, LegalEntity, Site
 from accounts.operations.contact_assignments import upsert_contact_assignment
 from accounts.operations.sites import change_site, create_site

@@ -3,7 +3,7 @@ from django.contrib.postgres.forms import SimpleArrayField
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.bodies import HomeBase
+from accounts.bodies.sites import HomeBase
 from accounts.models import Site
 from core.admin import DocumentForm
 from core.admin.faults import refusal_text

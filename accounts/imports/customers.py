@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from accounts.bodies import CustomerBody
+from accounts.bodies.customers import CustomerBody
 from accounts.errors import CustomerErased
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer

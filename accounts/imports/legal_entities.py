@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from accounts.bodies import LegalEntityBody
+from accounts.bodies.legal_entities import LegalEntityBody
 from accounts.models import ContactAssignment, LegalEntity
 from accounts.operations.legal_entities import delete_legal_entity
 from accounts.operations.legal_entity_imports import DETAILS, TARGET, LegalEntityRow, upsert_legal_entities

@@ -2,15 +2,10 @@
 
 import pytest
 
-from accounts.bodies import (
-    ContactAssignmentBody,
-    CustomerBody,
-    LegalEntityBody,
-    PatchedSite,
-    RowBody,
-    SiteBody,
-    refuse_password,
-)
+from accounts.bodies.customers import CustomerBody, refuse_password
+from accounts.bodies.legal_entities import ContactAssignmentBody, LegalEntityBody
+from accounts.bodies.rows import RowBody
+from accounts.bodies.sites import PatchedSite, SiteBody
 from accounts.models import Customer
 from core.bodies import read_body, schema_components
 from core.errors import InvalidBody, InvalidInput

@@ -9,7 +9,9 @@ from django.db import models
 from django.urls import reverse
 from msgspec import Struct, inspect
 
-from accounts.bodies import ContactAssignmentBody, CustomerBody, LegalEntityBody, SiteBody
+from accounts.bodies.customers import CustomerBody
+from accounts.bodies.legal_entities import ContactAssignmentBody, LegalEntityBody
+from accounts.bodies.sites import SiteBody
 from accounts.models import ContactAssignment, Customer, LegalEntity, Site
 from catalog.bodies import CategoryBody, ProductBody
 from catalog.models import Category, Product

@@ -6,7 +6,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.api.filters import ContactAssignmentFilters
-from accounts.bodies import ContactAssignmentBody, ContactAssignmentCreation, ResourceId
+from accounts.bodies.legal_entities import ContactAssignmentBody, ContactAssignmentCreation
+from accounts.bodies.rows import ResourceId
 from accounts.identity.scopes import CONTACT_MANAGE, CONTACT_READ
 from accounts.models import ContactAssignment
 from accounts.operations import contact_assignments

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.bodies import CustomerImport, ImportedCustomerResult, RetentionConfiguration
+from accounts.bodies.customers import CustomerImport, ImportedCustomerResult, RetentionConfiguration
 from accounts.identity.models import PasswordMigration
 from accounts.identity.operations import password_migrations
 from accounts.identity.operations.customer_imports import ImportedCustomer, LegacyHash, import_customers

@@ -6,7 +6,8 @@ from functools import partial
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.bodies import CustomerBody, CustomerCreation, ResourceId, refuse_password
+from accounts.bodies.customers import CustomerBody, CustomerCreation, refuse_password
+from accounts.bodies.rows import ResourceId
 from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN, CUSTOMER_READ, CUSTOMER_READ_OWN
 from accounts.models import Customer
 from accounts.operations import customers

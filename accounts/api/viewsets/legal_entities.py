@@ -7,7 +7,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.api.filters import LegalEntityFilters
-from accounts.bodies import LegalEntityBody, LegalEntityCreation, ResourceId
+from accounts.bodies.legal_entities import LegalEntityBody, LegalEntityCreation
+from accounts.bodies.rows import ResourceId
 from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ, LEGAL_ENTITY_READ_OWN
 from accounts.operations import legal_entities
 from accounts.representations import LEGAL_ENTITIES

@@ -6,7 +6,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.api.viewsets.customers import EXPAND, PROTECTED
-from accounts.bodies import CustomerBody, ProfileBody, ResourceId, SignUp, refuse_password
+from accounts.bodies.customers import CustomerBody, ProfileBody, SignUp, refuse_password
+from accounts.bodies.rows import ResourceId
 from accounts.identity.scopes import CUSTOMER_READ_OWN, PROFILE_EDIT, PROFILE_VIEW
 from accounts.models import Customer
 from accounts.operations import customers

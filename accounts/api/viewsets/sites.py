@@ -6,7 +6,8 @@ from functools import partial
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.bodies import PatchedSite, ResourceId, SiteBody, SiteCreation
+from accounts.bodies.rows import ResourceId
+from accounts.bodies.sites import PatchedSite, SiteBody, SiteCreation
 from accounts.identity.scopes import SITE_MANAGE, SITE_READ
 from accounts.models import Site
 from accounts.operations import sites

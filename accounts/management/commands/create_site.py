@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.bodies import SiteCreation
+from accounts.bodies.sites import SiteCreation
 from accounts.operations.sites import create_site
 from core.bodies import read_body
 from core.errors import DomainError
