@@ -40,7 +40,7 @@ from segments.admin.filters import (
     SourceFilter,
     adder_of,
 )
-from segments.admin.rules import why_address
+from segments.admin.shown_rules import why_address
 from segments.bodies import (
     CustomerAssignmentBody,
     ItemAssignmentBody,

@@ -35,7 +35,7 @@ from segments.admin.effects import (
     shown,
     visible_dependents,
 )
-from segments.admin.rules import rule_address
+from segments.admin.shown_rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.bodies import Status
 from segments.console.effect_lists import Shown
