@@ -24,7 +24,7 @@ from core.errors import DomainError
 from core.imports.models import ImportRun
 from core.imports.parts import SHOWN_ROWS, apply_import
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import opened_facts, viewers_fact
+from segments.admin.effect_facts import opened_facts, viewers_fact
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
 from segments.operations.items import ItemType

@@ -14,7 +14,7 @@ from catalog.models import Category
 from core.admin.confirmation import Fact, Part
 from core.admin.counts import exact_count
 from core.sql.composition import sql
-from segments.admin.effects import (
+from segments.admin.effect_facts import (
     customers_page,
     dependent_facts,
     effect_page,

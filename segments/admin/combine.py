@@ -25,7 +25,7 @@ from core.representation.languages import text_in
 from core.sql.composition import Sql
 from core.tenancy.identifiers import generate_id
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import shown
+from segments.admin.effect_facts import shown
 from segments.bodies import SegmentBody
 from segments.counting import NONE
 from segments.forms.chosen import OPERATIONS, CombineForm

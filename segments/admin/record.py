@@ -27,14 +27,8 @@ from core.errors import DomainError
 from core.journal.admin import activity_page
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import (
-    DECISIVE,
-    EffectPages,
-    effect_page,
-    noun_of,
-    shown,
-    visible_dependents,
-)
+from segments.admin.effect_facts import effect_page, noun_of, shown, visible_dependents
+from segments.admin.effects import DECISIVE, EffectPages
 from segments.admin.shown_rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.bodies import Status

@@ -15,7 +15,7 @@ from accounts.models import Customer, LegalEntity
 from core.admin.confirmation import Fact, Part
 from core.admin.counts import exact_count
 from core.admin.faults import fault_text
-from segments.admin.effects import opened_facts
+from segments.admin.effect_facts import opened_facts
 from segments.admin.linked_lists import page_left_out
 from segments.forms.rules import RuleForm
 from segments.models import CustomerAssignment, Rule, Segment

@@ -35,7 +35,7 @@ from core.representation.fields import Languages
 from core.tenancy.models import Tenant
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import shown
+from segments.admin.effect_facts import shown
 from segments.calendar import USUAL_RANGE, Calendar, CalendarEntry, calendar_of, icalendar, range_of
 from segments.console.object_pages import addresses
 from segments.findings import MOST_OBJECTS, FindingResult, find_remedy, look_for

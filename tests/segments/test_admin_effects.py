@@ -14,7 +14,7 @@ from catalog.models import Category
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
-from segments.admin.effects import facts_of
+from segments.admin.effect_facts import facts_of
 from segments.counting import Count
 from segments.effects import Difference, Effects
 from segments.effects.bodies import ItemEffect, MemberEffect

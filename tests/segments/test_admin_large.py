@@ -17,7 +17,7 @@ from accounts.models import Site
 from core.admin.counts import exact_count
 from core.journal.histories import add_undoable, newest_changes
 from core.journal.undo import rules
-from segments.admin.effects import shown
+from segments.admin.effect_facts import shown
 from segments.counting import Count
 from segments.effects import SegmentChangeBody, effects_of, members, members_of
 from segments.models import CustomerAssignment, Segment
