@@ -7,6 +7,7 @@ from catalog.bodies import DETAILS
 from catalog.subtrees import is_category, is_shown
 from core.errors import InvalidInput
 from core.json_types import JsonObject
+from core.representation.conditions import Exists, IsNull, Missing, Term
 from core.representation.fields import (
     Boolean,
     Computed,
@@ -24,7 +25,6 @@ from core.representation.fields import (
     refuse_deeper_path,
     validity,
 )
-from core.representation.query_language import Exists, IsNull, Missing, Term
 from core.representation.representations import Representation
 from core.sql.composition import Sql, identifier, param, sql
 

@@ -3,8 +3,8 @@
 import re
 from functools import partial
 
+from core.representation.conditions import QuerySyntaxError, Term
 from core.representation.fields import Field, Integer, Number, Texts, Time
-from core.representation.query_language import QuerySyntaxError, Term
 from core.representation.relative_instants import RelativeInstant
 from core.sql.composition import Sql, param, sql
 from coupons.models import Redemption

@@ -1,6 +1,7 @@
 """What clients read of segments and their assignments."""
 
 from core.json_types import JsonObject
+from core.representation.conditions import Equals, Term
 from core.representation.fields import (
     Boolean,
     Field,
@@ -11,7 +12,6 @@ from core.representation.fields import (
     metadata,
     validity,
 )
-from core.representation.query_language import Equals, Term
 from core.representation.representations import Representation
 from core.sql.composition import Sql
 

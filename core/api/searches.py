@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg import errors as postgres
 
 from core.errors import InvalidInput, Overloaded
-from core.representation.query_language import Matches, QuerySyntaxError
+from core.representation.conditions import Matches, QuerySyntaxError
 from core.representation.regular_expressions import PatternFault, check_cheap
 from core.tenancy.callers import Caller, CallerKind
 

@@ -11,8 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.errors import InvalidInput
-from core.representation.languages import unsupported_languages, with_bases
-from core.representation.query_language import (
+from core.representation.conditions import (
     Comparison,
     Equals,
     Exists,
@@ -29,6 +28,7 @@ from core.representation.query_language import (
     as_number,
     as_time,
 )
+from core.representation.languages import unsupported_languages, with_bases
 from core.sql.composition import Sql, param, sql
 from core.timestamps import format_time
 

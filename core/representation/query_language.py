@@ -1,8 +1,9 @@
 r"""The `q` language: terms such as `code:"a b" name.en:~foo`, which must all hold.
 
 `parse` only reads. What a field is called in the database, and whether its values are numbers or times, is
-the caller's knowledge: it looks at `Term.path` and reads each value with `as_number`, `as_boolean`, `as_time`
-or as its text. Every fault is a QuerySyntaxError that says at which character; nothing else is ever raised.
+the caller's knowledge: it looks at `Term.path` and reads each value as its text, or with `as_number`,
+`as_boolean` and `as_time` of core.representation.conditions. Every fault is a QuerySyntaxError that says at
+which character; nothing else is ever raised.
 
     query      = [ blanks ], [ condition, { blanks, condition }, [ blanks ] ] ;
     condition  = term | "compoundLogicalQuery:", group ;
@@ -44,18 +45,33 @@ Where a field has times, a value may be relative (see the module relative_instan
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
 
-from core.errors import InvalidInput
 from core.representation import regular_expressions
+from core.representation.conditions import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Condition,
+    Equals,
+    Exists,
+    IsNull,
+    Matches,
+    Missing,
+    Negation,
+    OneOf,
+    QuerySyntaxError,
+    Range,
+    Term,
+    Test,
+    Top,
+    Value,
+)
 from core.representation.regular_expressions import PatternFault
-from core.representation.relative_instants import Clock, RelativeInstant
+from core.representation.relative_instants import Clock
 from core.text import normalized
-from core.timestamps import parse_time
 
 MAX_LENGTH = 40_000  # room for a list of as many ids as a list may have
 MAX_TERMS = 50
@@ -82,132 +98,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with t
 _TOP = re.compile(
     r"top\([ \t\n\r]*(?P<number>[0-9]{1,9}(?:\.[0-9]{1,4})?)[ \t\n\r]*(?P<percent>%?)[ \t\n\r]*\)"
 )
-_NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
-
-class QuerySyntaxError(InvalidInput):
-    """A faulty `q`: what is wrong, and at which character of it (`position`, counted from 1)."""
-
-    code = "query_syntax_error"
-
-    def __init__(self, reason: str, position: int):
-        super().__init__(f"Fault in q at character {position}: {reason}.", field="q")
-        self.position = position
-
-
-# Where something stood is no part of what it says, so positions are left out of comparisons.
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A value as written; what type it has depends on the field. `clock` is for instants relative to now."""
-
-    text: str
-    quoted: bool = False
-    position: int = field(default=0, compare=False)
-    clock: Clock | None = field(default=None, compare=False)
-
-    @property
-    def relative(self) -> RelativeInstant | None:
-        """The value as an instant relative to now, such as `now-30d`; None for any other text."""
-        return RelativeInstant.read(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The field is greater or less than the value; `operator` is one of `>`, `>=`, `<`, `<=`."""
-
-    operator: str
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Equals:
-    """The field equals the value."""
-
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """The field equals one of the values, of which there is at least one."""
-
-    values: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """All of the one or two comparisons hold."""
-
-    comparisons: tuple[Comparison, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """A regular expression that the module regular_expressions accepts is found in the field."""
-
-    pattern: str
-    position: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Top:
-    """The field is among the greatest: so many, or so many percent of those that are above zero."""
-
-    number: Decimal
-    is_percent: bool = False
-    position: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class IsNull:
-    """The field is null or absent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exists:
-    """The field is present."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The field is absent."""
-
-
-Test: TypeAlias = Equals | OneOf | Range | Matches | Top | IsNull | Exists | Missing
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One condition: the test that the field at `path` must pass."""
-
-    path: tuple[str, ...]
-    test: Test
-    position: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """All of the operands hold."""
-
-    operands: tuple["Condition", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """At least one of the operands holds."""
-
-    operands: tuple["Condition", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Negation:
-    """The operand does not hold; that includes a field that is absent."""
-
-    operand: "Condition"
-
-
-Condition: TypeAlias = Term | AllOf | AnyOf | Negation
 
 _WORD_TESTS: dict[str, Test] = {"null": IsNull(), "exists": Exists(), "missing": Missing()}
 
@@ -235,48 +126,6 @@ def parse(text: str, clock: Clock | None = None, bounds: Bounds = Bounds()) -> t
     if unstorable := _UNSTORABLE.search(text):
         raise QuerySyntaxError("this character is not allowed", position=unstorable.start() + 1)
     return _Parser(normalized(text), clock, bounds).conditions()
-
-
-def terms_of(conditions: Iterable[Condition]) -> Iterator[Term]:
-    """Yield every term, however deep in a compound query."""
-    for condition in conditions:
-        match condition:
-            case Term():
-                yield condition
-            case AllOf(operands) | AnyOf(operands):
-                yield from terms_of(operands)
-            case Negation(operand):
-                yield from terms_of((operand,))
-
-
-def as_number(value: Value) -> Decimal:
-    """Return the exact number; raise QuerySyntaxError at the value if it is none."""
-    if not _NUMBER.fullmatch(value.text):
-        raise QuerySyntaxError("expected a number", position=value.position)
-    return Decimal(value.text)
-
-
-def as_boolean(value: Value) -> bool:
-    """Return the truth value of `true` or `false`; raise QuerySyntaxError at the value if it is neither."""
-    if value.text not in ("true", "false"):
-        raise QuerySyntaxError("expected true or false", position=value.position)
-    return value.text == "true"
-
-
-def as_time(value: Value) -> datetime:
-    """Return the instant in UTC; raise QuerySyntaxError at the value if it is none or has no offset."""
-    if value.clock is not None and (relative := value.relative) is not None:
-        try:
-            return relative.at(value.clock)
-        except OverflowError:
-            raise QuerySyntaxError("this instant is not within the years 1 to 9999", value.position) from None
-    try:
-        return parse_time(value.text, field="the value")
-    except InvalidInput as refused:
-        reason = refused.message.removesuffix(".")
-        if value.clock is not None:
-            reason += ", or one relative to now such as now-30d or today"
-        raise QuerySyntaxError(reason, position=value.position) from None
 
 
 class _Parser:

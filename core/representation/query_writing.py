@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from core.representation.query_language import (
+from core.representation.conditions import (
     AllOf,
     AnyOf,
     Comparison,

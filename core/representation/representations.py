@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.errors import InvalidInput
+from core.representation.conditions import AllOf, AnyOf, Condition, Matches, Negation, terms_of
 from core.representation.fields import Field, Languages, Nested, Scalar, json_members, unknown_field
-from core.representation.query_language import (
-    AllOf,
-    AnyOf,
-    Condition,
-    Matches,
-    Negation,
-    parse,
-    terms_of,
-)
+from core.representation.query_language import parse
 from core.representation.relative_instants import Clock, names_relative_instant
 from core.sql.composition import Sql, composed_once, identifier, sql
 

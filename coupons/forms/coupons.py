@@ -16,13 +16,7 @@ from core.bodies import SchemaMetadata, bound_problems
 from core.model_fields import foreign_key
 from core.tenancy.models import Tenant
 from core.text import plain
-from coupons.bodies import (
-    UNLIMITED,
-    CouponBody,
-    Restrictions,
-    attributes_by_path,
-    stored_body,
-)
+from coupons.bodies import UNLIMITED, CouponBody, Restrictions, attributes_by_path, stored_body
 from coupons.codes import check_code, normalise_code
 from coupons.errors import InvalidCode
 from coupons.models import Coupon, CouponCategory, CouponSegment

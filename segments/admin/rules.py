@@ -19,7 +19,7 @@ from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.undo import message_with_undo
 from core.errors import DomainError
-from core.representation.query_language import QuerySyntaxError
+from core.representation.conditions import QuerySyntaxError
 from core.unavailability import contention_as_refusal
 from segments.admin.effect_facts import members_page
 from segments.admin.shown_rules import (

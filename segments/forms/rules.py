@@ -7,7 +7,7 @@ from typing import Self
 from django.http import QueryDict
 
 from core.admin.faults import fault_text
-from core.representation.query_language import QuerySyntaxError
+from core.representation.conditions import QuerySyntaxError
 from segments.models import Rule
 from segments.rules.rows import Groups, Row, RowFault, groups_of, text_of
 

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.errors import InvalidInput
-from core.representation.fields import Time, compares_relative_instants
-from core.representation.query_language import (
+from core.representation.conditions import (
     AllOf,
     AnyOf,
-    Bounds,
     Condition,
     Equals,
     Matches,
@@ -24,8 +22,9 @@ from core.representation.query_language import (
     Term,
     Top,
     Value,
-    parse,
 )
+from core.representation.fields import Time, compares_relative_instants
+from core.representation.query_language import Bounds, parse
 from core.representation.query_writing import write_term
 from core.representation.relative_instants import RelativeInstant
 from core.sql.composition import Sql, identifier, param, sql

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from accounts.representations import CUSTOMERS, LEGAL_ENTITIES
+from core.representation.conditions import Equals, Exists, IsNull, Missing, OneOf, QuerySyntaxError, Term
 from core.representation.fields import (
     DATED,
     Computed,
@@ -20,7 +21,6 @@ from core.representation.fields import (
     Time,
     unknown_field,
 )
-from core.representation.query_language import Equals, Exists, IsNull, Missing, OneOf, QuerySyntaxError, Term
 from core.representation.relative_instants import Clock, RelativeInstant
 from core.representation.representations import Representation
 from core.sql.composition import Sql, param, sql

@@ -10,7 +10,7 @@ from core.actors import Actor, ActorType, acting_as, current_actor
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import Job
 from core.errors import InvalidInput, NotFound
-from core.representation.query_language import QuerySyntaxError
+from core.representation.conditions import QuerySyntaxError
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute
 from core.tenancy.documents import check_version

@@ -14,7 +14,7 @@ from msgspec import Meta
 from accounts.models import ContactAssignment, Site
 from core.bodies import Body, OptionalReference, Reference
 from core.errors import InvalidInput
-from core.representation.query_language import QuerySyntaxError
+from core.representation.conditions import QuerySyntaxError
 from core.sql.composition import Sql, SqlValues, identifier, integer, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within

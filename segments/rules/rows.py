@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from core.errors import InvalidInput
-from core.representation.query_language import (
+from core.representation.conditions import (
     AllOf,
     AnyOf,
     Comparison,
@@ -28,8 +28,8 @@ from core.representation.query_language import (
     Test,
     Top,
     Value,
-    parse,
 )
+from core.representation.query_language import parse
 from core.representation.query_writing import write_query, write_test, write_value
 from core.text import normalized
 from segments.rules.compiler import BOUNDS

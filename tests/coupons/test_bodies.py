@@ -8,10 +8,8 @@ from core.errors import InvalidBody
 from core.representation.schema import representation_schema
 from coupons.bodies import (
     CouponBody,
-    CouponVerdict,
     PastRedemption,
     RedemptionBody,
-    ResourceLocation,
     ValidationBody,
     columns_of,
     patched_document,
@@ -21,6 +19,7 @@ from coupons.models import Coupon, DiscountCalculation, DiscountType
 from coupons.money import Money
 from coupons.operations import create_coupon
 from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS, REDEMPTIONS
+from coupons.results import CouponVerdict, ResourceLocation
 from coupons.rules import problems_of
 from tests.factories.coupons import coupon_body
 from tests.factories.segments import SegmentFactory

@@ -9,11 +9,12 @@ from core.api.schema import operation
 from core.bodies import read_body
 from core.sql.composition import equals
 from coupons.api.viewsets import CouponServiceViewSet
-from coupons.bodies import CampaignBody, ResourceLocation
+from coupons.bodies import CampaignBody
 from coupons.errors import CampaignNotFound
 from coupons.models.campaigns import MADE_AT_ONCE
 from coupons.operations import create_campaign, deactivate_campaign, export_codes, generate_codes, queue_codes
 from coupons.representations import CAMPAIGNS, RepresentationAt
+from coupons.results import ResourceLocation
 
 CSV = {(200, "text/csv"): {"type": "string", "description": "The heading `code`, then one code a line."}}
 

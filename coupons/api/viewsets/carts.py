@@ -16,14 +16,7 @@ from core.timestamps import format_time
 from coupons.api.viewsets import IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.api.viewsets.reservations import ReservingViewSet
 from coupons.attempts import attempt_limits, counted_redemption
-from coupons.bodies import (
-    CartRedemption,
-    CartReservationBody,
-    CartReservationLocation,
-    CartValidationBody,
-    CartVerdict,
-    ConfirmationBody,
-)
+from coupons.bodies import CartReservationBody, CartValidationBody, ConfirmationBody
 from coupons.carts import JudgedCart, JudgedCode, assess_cart, codes_to_suggest, suggest_codes
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CartNotRedeemable
@@ -31,6 +24,7 @@ from coupons.judgements import JUDGEMENTS
 from coupons.operations import confirm_cart, release_cart, reserve_cart
 from coupons.orders import Buyer
 from coupons.reasons import Reason, ReasonType
+from coupons.results import CartRedemption, CartReservationLocation, CartVerdict
 
 
 class CountsUnknownCodes(CouponServiceViewSet):

@@ -15,7 +15,7 @@ from core.sql.composition import Sql, param, sql
 from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CUSTOMER_NUMBER, SHOW_DELETED, CouponServiceViewSet
 from coupons.attempts import limited_attempt
-from coupons.bodies import CouponBody, ResourceLocation, patched_document
+from coupons.bodies import CouponBody, patched_document
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
 from coupons.operations import (
@@ -29,6 +29,7 @@ from coupons.operations import (
 )
 from coupons.orders import customer_asked_for
 from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS, RepresentationAt
+from coupons.results import ResourceLocation
 
 PARTIAL = query_parameter("partial", "Merge the body into the coupon, as PATCH does.", type=bool)
 

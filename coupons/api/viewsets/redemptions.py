@@ -16,13 +16,7 @@ from core.text import plain
 from core.timestamps import parse_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.attempts import counted_redemption, limited_attempt
-from coupons.bodies import (
-    CouponVerdict,
-    RedemptionBody,
-    ResourceLocation,
-    ValidationBody,
-    read_validation,
-)
+from coupons.bodies import RedemptionBody, ValidationBody, read_validation
 from coupons.eligibility import Verdict, assess_coupon
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import RedemptionNotFound
@@ -30,6 +24,7 @@ from coupons.judgements import JUDGEMENTS
 from coupons.operations import delete_redemption, redeem_coupon
 from coupons.orders import Buyer
 from coupons.representations import REDEMPTIONS
+from coupons.results import CouponVerdict, ResourceLocation
 
 AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
 

@@ -11,8 +11,8 @@ from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.errors import InvalidInput
 from coupons.api.viewsets import CouponServiceViewSet
-from coupons.bodies import CouponReport
 from coupons.reports import Grouping, report_documents
+from coupons.results import CouponReport
 
 DAYS = 30
 FROM = query_parameter("from", "The first day (UTC), as in 2026-03-04; 30 days before `until` when absent.")

@@ -12,12 +12,13 @@ from core.tenancy.callers import CallerKind
 from core.timestamps import format_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.attempts import counted_redemption, limited_attempt
-from coupons.bodies import ConfirmationBody, ReservationBody, ReservationLocation, ResourceLocation
+from coupons.bodies import ConfirmationBody, ReservationBody
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import ReservationNotFound
 from coupons.operations import confirm_reservation, release_reservation, reserve_coupon
 from coupons.orders import Buyer
 from coupons.representations import RESERVATIONS, RepresentationAt
+from coupons.results import ReservationLocation, ResourceLocation
 
 
 class ReservingViewSet(CouponServiceViewSet):

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import InvalidInput
+from core.representation.conditions import QuerySyntaxError
 from core.representation.fields import Integer, Json, Languages, Localized, Nested, Text, Texts, Time
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
-from core.representation.query_language import QuerySyntaxError, parse
+from core.representation.query_language import parse
 from core.representation.representations import Representation
 from core.sql.composition import Sql
 from tests.factories.accounts import SiteFactory

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.representation.query_language import (
+from core.representation.conditions import (
     AllOf,
     AnyOf,
     Comparison,
@@ -27,8 +27,8 @@ from core.representation.query_language import (
     as_boolean,
     as_number,
     as_time,
-    parse,
 )
+from core.representation.query_language import parse
 from core.representation.query_writing import write_query
 from core.text import normalized
 

@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.json_types import JsonObject
-from core.representation.fields import Languages
-from core.representation.query_language import (
+from core.representation.conditions import (
     AllOf,
     AnyOf,
     Comparison,
@@ -32,6 +31,7 @@ from core.representation.query_language import (
     Term,
     Value,
 )
+from core.representation.fields import Languages
 from core.representation.query_writing import write_query
 from core.representation.relative_instants import Clock
 from core.sql.composition import Sql, sql

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.representation.query_language import QuerySyntaxError, Value, as_time
+from core.representation.conditions import QuerySyntaxError, Value, as_time
 from core.representation.relative_instants import Clock, RelativeInstant, names_relative_instant
 
 BERLIN = ZoneInfo("Europe/Berlin")

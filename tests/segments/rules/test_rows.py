@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.representation.query_language import QuerySyntaxError, parse
+from core.representation.conditions import QuerySyntaxError
+from core.representation.query_language import parse
 from segments.rules.rows import REASONS, TESTS, Row, RowFault, groups_of, place_of, text_of
 
 
