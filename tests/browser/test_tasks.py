@@ -48,10 +48,13 @@ class Hand:
     def __init__(self, page: Page) -> None:
         self.page, self.clicks, self.loads = page, 0, 0
         self.faults: list[str] = []
+        self.unanswered: set[Request] = set()
         self.is_checking = False
         page.on("load", self._loaded)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", self._said)
+        page.on("request", lambda request: self.unanswered.add(request))
+        page.on("requestfinished", lambda request: self.unanswered.discard(request))
         page.on("requestfailed", self._failed)
         page.on(
             "response",
@@ -66,14 +69,23 @@ class Hand:
             self.faults.append(line.text)
 
     def _failed(self, request: Request) -> None:
+        self.unanswered.discard(request)
         if request.failure != "net::ERR_ABORTED":  # by a click that left the page before it was answered
             self.faults.append(f"failed: {request.url}")
 
     def start(self, address: str) -> None:
         """Open the page that a task begins on; from there on clicks and loads count."""
         self.page.goto(address)
-        self.page.wait_for_load_state("networkidle")
+        self.wait()
         self.clicks = self.loads = 0
+
+    def wait(self) -> None:
+        """Wait until the page is loaded and what its scripts ask for is answered."""
+        self.page.wait_for_load_state("load")
+        quiet = 0
+        while quiet < 3:
+            self.page.wait_for_timeout(20)
+            quiet = 0 if self.unanswered else quiet + 1
 
     @property
     def taken(self) -> tuple[int, int]:
@@ -112,7 +124,7 @@ class Hand:
 
     def check(self) -> None:
         """Fail on what axe-core finds on the page as it is now, and where it is wider than the screen."""
-        self.page.wait_for_load_state("networkidle")
+        self.wait()
         self.is_checking = True  # axe-core brings a style of its own, which the policy blocks
         found = Axe().run(self.page, options=WCAG).response["violations"]
         self.is_checking = False
