@@ -26,6 +26,6 @@ def check_published_logins(
         Error(
             f"Everybody knows these logins of the demo shop, and they work: {logins}.",
             hint="Run `manage.py close_demo_logins`, which takes their passwords and secrets away.",
-            id="config.E002",
+            id="config.E004",
         )
     ]

@@ -1,4 +1,10 @@
+import re
+from collections import Counter
+from pathlib import Path
+
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -99,3 +105,12 @@ def test_deployment_check_counts_missing_migrations(facts):
     MigrationRecorder.Migration.objects.filter(app="coupons").order_by("-id")[0].delete()
     [message] = check_database_for_production(databases=["default"])
     assert (message.id, message.msg) == ("config.W006", "1 migrations are not applied yet.")
+
+
+def test_each_check_has_an_id_of_its_own():
+    folders = [Path(one.path) for one in apps.get_app_configs()]
+    own = [one for one in folders if one.is_relative_to(settings.BASE_DIR) and ".venv" not in one.parts]
+    files = {file for folder in own for file in folder.rglob("*.py")}
+    ids = Counter(found for file in files for found in re.findall(r'id="(\w+\.[EW]\d+)"', file.read_text()))
+    assert len(ids) > 10
+    assert [found for found, times in ids.items() if times > 1] == []

@@ -128,7 +128,7 @@ def test_serve_starts_with_published_logins_only_in_development_or_when_told_to(
 
 def test_deployment_check_refuses_published_logins(shop, settings):
     (message,) = check_published_logins(databases=["default"])
-    assert (message.id, ALL in message.msg) == ("config.E002", True)
+    assert (message.id, ALL in message.msg) == ("config.E004", True)
     assert "close_demo_logins" in message.hint
     assert check_published_logins(databases=None) == []
     settings.DEBUG = True
