@@ -16,9 +16,9 @@ from core.errors import DomainError
 from core.imports.columns import ReadingOptions, shown_name
 from core.imports.exporting import exported_documents, output_file, used_languages, write_documents
 from core.imports.files import STANDARD_INPUT, InputFile
-from core.imports.interrupts import StopRequest
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
+from core.imports.orders import ImportOrder
 from core.imports.records import Format, format_of_name
 from core.imports.removals import (
     PERCENT_WITHOUT_LIMIT,
@@ -28,8 +28,8 @@ from core.imports.removals import (
     read_removal_limit,
 )
 from core.imports.resources import ImportResource
-from core.imports.runner import Report, run_import
-from core.imports.runs import ImportOrder, NothingToResume
+from core.imports.runner import Report
+from core.imports.runs import NothingToResume, StopRequest, run_import
 from core.sql.lock_limits import LONGEST_LOCK
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import tenant_called

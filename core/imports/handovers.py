@@ -6,8 +6,8 @@ from itertools import chain, islice
 
 from django.db import connection, transaction
 
+from core.imports.merge import stage_rows
 from core.imports.rows import Record
-from core.imports.stages import stage_rows
 from core.json_types import JsonMapping
 from core.text import normalized, trimmed
 

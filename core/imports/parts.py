@@ -37,7 +37,8 @@ from core.imports.removals import (
 )
 from core.imports.resources import ImportResource, registered_resources
 from core.imports.rows import Record
-from core.imports.runs import KEPT_REJECTS, count_in, hold_replacement, kept_reject
+from core.imports.runner import KEPT_REJECTS, count_in, kept_reject
+from core.imports.runs import hold_replacement
 from core.imports.writers import Batch
 from core.journal.undo.jobs import actor_of
 from core.json_types import JsonMapping

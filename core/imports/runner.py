@@ -1,29 +1,26 @@
-"""Imports a file batch by batch, so that it can be stopped, resumed and undone, and has a dry run."""
+"""Applies a file batch by batch, so that the import can be stopped, resumed and undone, and has a dry run."""
 
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from time import monotonic
-from typing import Protocol
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils import timezone
-from psycopg.errors import QueryCanceled
 
-from core.actors import with_source
 from core.errors import DomainError
 from core.imports.exporting import stored_document
-from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
-from core.imports.interrupts import StopRequest
-from core.imports.merge import Refusal, SlicedMerge, Tally
+from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
-from core.imports.models import ImportReject, ImportRun, ImportState
-from core.imports.records import Format, RecordFile, format_of
+from core.imports.models import ImportReject, ImportRun
+from core.imports.orders import ImportOrder, Listener
+from core.imports.records import Format, RecordFile
 from core.imports.rejects import RejectsFile
 from core.imports.removals import (
     REMOVING_MODES,
@@ -34,27 +31,17 @@ from core.imports.removals import (
     count_stored,
 )
 from core.imports.rows import Reading, Record
-from core.imports.runs import (
-    KEPT_REJECTS,
-    WHOLE_FILE,
-    ImportOrder,
-    begin_run,
-    count_in,
-    counted,
-    end_run,
-    kept_reject,
-    only_replacement,
-)
 from core.imports.writers import DELETIONS_AT_ONCE, Batch, TableWriter, refusal_of
 from core.json_types import JsonObject
 from core.sql.lock_limits import LockedForTooLong, LockLimit
-from core.tenancy.limits import require_room
-from core.unavailability import CONTENTION, failure_in_words
 
+WHOLE_FILE = sys.maxsize
+KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
+KEPT_SOURCE = 2_000  # characters of each kept row
+UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
 SHOWN_REFUSALS = 5
 SLICED_MODES = (Mode.UPSERT, Mode.INSERT)
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
-LARGEST_SLICE = 10  # batches
 FIRST_DELETIONS = 100  # rows of the first batch, where what is deleted along with a row may be much
 
 
@@ -70,40 +57,8 @@ class NotAllOrNothing(DomainError):
     code = "rows_refused"
 
 
-class ImportStopped(DomainError):
-    """The operator stopped the import. Batches that were committed before stay."""
-
-    code = "stopped"
-
-
-class ServerFailed(DomainError):
-    """The database server ended the import, or is gone."""
-
-    code = "server_failed"
-
-
-class SourceAsRejects(UnwritableFile):
-    """Refused rows were to be written over the file that they come from."""
-
-
 NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals, LockedForTooLong)
 """Why a batch is taken back."""
-
-
-class Listener(Protocol):
-    """Watches an import."""
-
-    def read(self, rows: int) -> None:
-        """More rows have been read."""
-        ...
-
-    def waiting(self, message: str) -> None:
-        """The import waits for another one."""
-        ...
-
-    def committed(self, line: int, total: Tally) -> None:
-        """A batch is done, up to this line; the total of all batches so far."""
-        ...
 
 
 @dataclass(slots=True)
@@ -118,9 +73,19 @@ class Report:
     started_at: datetime = field(default_factory=timezone.now)
     format: Format = Format.CSV
 
+    def count(self, tally: Tally) -> None:
+        """Count a batch in."""
+        total = self.total
+        for name in COUNTS:
+            setattr(total, name, getattr(total, name) + getattr(tally, name))
+        for code, count in tally.reasons.items():
+            total.reasons[code] = total.reasons.get(code, 0) + count
+        for name, count in tally.emptied.items():
+            total.emptied[name] = total.emptied.get(name, 0) + count
+
 
 @dataclass(slots=True)
-class ImportRunner:
+class ImportRunner(ABC):
     """An import while it runs."""
 
     order: ImportOrder
@@ -128,7 +93,7 @@ class ImportRunner:
     rows: RecordFile
     rejects: RejectsFile | None
     report: Report
-    stop: StopRequest
+    check_stop: Callable[[], None]
     removed_earlier: int
     removals_are_judged: bool = False
     last_line: int = 0
@@ -220,7 +185,7 @@ class ImportRunner:
         reading = self.reading = self.reading or self.rows.begin()
         while not self.waiting and reading.has_more:
             if self.untold:
-                self.stop.check()
+                self.check_stop()
                 self.listener.read(self.untold)
                 self.untold = 0
             self.waiting = self._still_to_apply(reading.next_slice())
@@ -239,7 +204,7 @@ class ImportRunner:
         done = self.report.run.committed_line if self.report.run else 0
         if not done and not self.ahead:
             return rows
-        self.stop.check()  # much may be skipped before the next statement
+        self.check_stop()  # much may be skipped before the next statement
         return [record for record in rows if record.line > done and record.line not in self.ahead]
 
     def _next_rows(self, most: int) -> Iterable[list[Record]]:
@@ -293,7 +258,7 @@ class ImportRunner:
         self._notice_unended_line()
         if self.report.unread.count:
             self._write_rejects()
-            self.report.total.add(tally)
+            self.report.count(tally)
             if self.report.run is not None:
                 self._note_failure(self.report.run, refusals)
             raise self.report.unread.error()
@@ -413,66 +378,9 @@ class ImportRunner:
         run = self.report.run
         return run.committed_slice["rows"] if run and run.committed_slice else staged
 
+    @abstractmethod
     def _apply_in_slices(self, slices: Iterable[list[Record]]) -> None:
-        """Stage a part of the file and commit it slice by slice, in the order of the keys."""
-        order, run = self.order, self.report.run
-        writer = order.kind.writer
-        assert isinstance(writer, TableWriter)
-        assert run is not None
-        refusals: list[ImportReject] = []
-        batch = self._batch(slices, refuse=self._keeping_refusals(refusals), dry_run=False)
-        committed = run.committed_slice or {}
-        after = committed.get("key")
-        least = size = rows_at_once(order)
-        with writer.in_slices(batch, after=after) as part:
-            part.is_upserted = committed.get("upserted", False)
-            if order.mode is Mode.REPLACE:
-                self._judge_replacement(part, run, refusals)
-            elif self._too_many_rejects(part.survey.refused):
-                self._refuse_part(part, run, refusals)
-            while True:
-                began = monotonic()
-                limit = self._lock_limit(is_ahead=False)
-                with (
-                    self._noting_failure(run, refusals),
-                    transaction.atomic(),
-                    nullcontext() if limit is None else limit.kept(),
-                ):
-                    if limit is not None:
-                        limit.begin()
-                    tally = part.write_slice(size)
-                    written = self._write_rejects()
-                    self._check(tally)
-                    ImportReject.objects.bulk_create(refusals)
-                    place = {"rows": part.rows, "key": part.last_key, "upserted": part.is_upserted}
-                    line = self.last_line if part.is_done else run.committed_line
-                    self._note_progress(
-                        run, tally, written, line=line, unfinished=None if part.is_done else place
-                    )
-                refusals.clear()
-                self._tell_progress(tally)
-                if part.is_done:
-                    break
-                size = rows_of_next_slice(least, size, monotonic() - began, part.has_changes)
-
-    def _judge_replacement(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
-        """Raise why nothing of the file is applied, if so, before the first slice is written."""
-        with self._noting_failure(run, refusals):
-            try:
-                self._check_refusals(replace(part.outlook, refused=part.survey.refused - run.refused))
-                self._check_removals(part.outlook)
-            except NOT_APPLIED:
-                refused = part.refuse_all()
-                self._write_rejects()
-                self.report.total.add(refused)
-                raise
-        self.removals_are_judged = True
-
-    def _refuse_part(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
-        with self._noting_failure(run, refusals):
-            tally = part.refuse_all()
-            self._write_rejects()
-            self._check(tally)
+        """Commit a part of the file slice by slice: see core/imports/slices.py."""
 
     @contextmanager
     def _noting_failure(self, run: ImportRun | None, refusals: list[ImportReject]) -> Iterator[None]:
@@ -484,7 +392,7 @@ class ImportRunner:
             raise
 
     def _tell_progress(self, tally: Tally) -> None:
-        self.report.total.add(tally)
+        self.report.count(tally)
         self.listener.read(self.untold)
         self.untold = 0
         self.listener.committed(self.last_line, self.report.total)
@@ -501,7 +409,7 @@ class ImportRunner:
             if self.order.mode in REMOVING_MODES and not self.removals_are_judged:
                 self._check_removals(tally)
         except NOT_APPLIED:
-            self.report.total.add(Tally(rows=tally.rows, refused=tally.refused, reasons=tally.reasons))
+            self.report.count(Tally(rows=tally.rows, refused=tally.refused, reasons=tally.reasons))
             raise
 
     def _check_refusals(self, tally: Tally) -> None:
@@ -551,18 +459,6 @@ class ImportRunner:
         run.save()
 
 
-def rows_of_next_slice(least: int, rows: int, seconds: float, has_changes: bool) -> int:
-    """Return how many rows the next slice has, after so many took so many seconds.
-
-    Rows that change are locked until the slice is committed, so that their number stays that of a batch.
-    Where rows are only created, a slice has as many as are written in BATCH_SECONDS.
-    """
-    if has_changes:
-        return least
-    in_time = int(rows * BATCH_SECONDS / max(seconds, 0.001))
-    return min(max(in_time, least), least * LARGEST_SLICE)
-
-
 def rows_of_next_deletion(order: ImportOrder, rows: int, seconds: float) -> int:
     """Return how many rows are deleted next, with all that belongs to them, in BATCH_SECONDS at most."""
     return max(1, min(int(rows * BATCH_SECONDS / max(seconds, 0.001)), rows_at_once(order)))
@@ -595,91 +491,17 @@ def is_whole_file(order: ImportOrder) -> bool:
     return order.is_atomic or order.dry_run
 
 
-def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Report:
-    """Import the file and say what became of its rows.
-
-    Raises TenantIsFull, and UnreadableFile for a file or header that cannot be read, before anything is
-    written; and UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as
-    the report's `error`, beside what had been committed: the run can be resumed then.
-    """
-    check_rejects_path(order)
-    if order.mode is not Mode.DELETE:
-        require_room(order.tenant)
-    columns = order.columns
-    kind = format_of(order.file, order.format)
-    rows = RecordFile(
-        order.file,
-        kind,
-        columns,
-        order.kind.writer.plain,
-        default_language=order.tenant.default_language,
-        options=order.reading,
+def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:
+    """Return what is kept of a refused row."""
+    source = "" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE]
+    return ImportReject(
+        run=run, line=refusal.line, reason=refusal.code, message=refusal.message, source=source
     )
-    report = Report(begin_run(order, listener.waiting), format=kind)
-    run = report.run
-    if run is not None and order.resumes:
-        report.total = counted(run)
-    try:
-        source = with_source("import", str(run.pk)) if run else nullcontext()
-        rejects_file: AbstractContextManager[RejectsFile | None] = nullcontext()
-        if order.rejects_path is not None:
-            length = run.rejects_size if run else 0
-            rejects_file = RejectsFile(order.rejects_path, kind, rows.header, resume_at=length)
-        replacing: AbstractContextManager[None] = nullcontext()
-        if order.mode is Mode.REPLACE and run is not None:
-            replacing = only_replacement(order, listener.waiting, stop)
-        with source:
-            with rejects_file as rejects, stop.guarded(), replacing:
-                ImportRunner(order, listener, rows, rejects, report, stop, report.total.removed).run()
-            end_run(run, ImportState.FINISHED)
-    except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
-        report.error = error
-        end_run(run, ImportState.FAILED, error)
-    except KeyboardInterrupt:
-        note_stop(report)
-    except (OperationalError, InterfaceError) as error:
-        if stop.is_made and isinstance(error.__cause__, QueryCanceled):
-            note_stop(report)
-            return report
-        report.error = ServerFailed(end_in_words(report, error))
-        with suppress(OperationalError, InterfaceError):  # a run that cannot be ended can be resumed as well
-            recount(report)
-            end_run(run, ImportState.FAILED, error)
-    except Exception as error:
-        end_run(run, ImportState.FAILED, error)
-        raise
-    return report
 
 
-def end_in_words(report: Report, error: Exception) -> str:
-    """Return why the database ended the import, and how to go on."""
-    if not isinstance(error.__cause__, CONTENTION):
-        return f"The database server ended the import: {str(error).strip()}"
-    resume = " Batches that were committed stay; --resume goes on behind them." if report.run else ""
-    return failure_in_words(error) + resume
-
-
-def stopped(report: Report) -> ImportStopped:
-    if report.run is None:
-        return ImportStopped("Stopped. It was a dry run: nothing has changed.")
-    return ImportStopped("Stopped. What was committed stays; run the same command with --resume to go on.")
-
-
-def note_stop(report: Report) -> None:
-    report.error = stopped(report)
-    recount(report)
-    end_run(report.run, ImportState.STOPPED)
-
-
-def recount(report: Report) -> None:
-    """Take the counts from the run: the end may have come behind a commit, before the batch was counted."""
-    if report.run is not None:
-        report.run.refresh_from_db()
-        report.total = counted(report.run)
-
-
-def check_rejects_path(order: ImportOrder) -> None:
-    """Raise SourceAsRejects when the rows would be overwritten by those of them that are refused."""
-    path, source = order.rejects_path, Path(order.file.name)
-    if path is not None and path.exists() and source.exists() and path.samefile(source):
-        raise SourceAsRejects(f"{path} is the file that is imported; name another one for refused rows.")
+def count_in(run: ImportRun, tally: Tally) -> None:
+    """Add a batch to the counts of the run, which the caller saves."""
+    for name in COUNTS:
+        setattr(run, name, getattr(run, name) + getattr(tally, name))
+    for code, count in tally.reasons.items():
+        run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count

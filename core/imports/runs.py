@@ -1,35 +1,46 @@
-"""The row of an import: made, found again to be resumed, held by one process, counted in, ended."""
+"""An import from its beginning to its end: its row, which one process holds, and how it is stopped."""
 
 import getpass
+import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Self
 
-from django.db import DatabaseError, InterfaceError, connection
+import psycopg
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
+from psycopg.errors import QueryCanceled
 
+from core.actors import with_source
 from core.errors import Conflict, DomainError
-from core.imports.columns import DEFAULT_OPTIONS, Column, ReadingOptions
-from core.imports.files import InputFile
-from core.imports.interrupts import StopRequest
-from core.imports.merge import COUNTS, Refusal, Tally
+from core.imports.columns import Column
+from core.imports.files import UnreadableFile, UnwritableFile
+from core.imports.merge import COUNTS, Tally
 from core.imports.merge_statements import Mode
-from core.imports.models import ImportReject, ImportRun, ImportState
-from core.imports.records import Format
-from core.imports.removals import RemovalLimit
+from core.imports.models import ImportRun, ImportState
+from core.imports.orders import ImportOrder, Listener
+from core.imports.records import RecordFile, format_of
+from core.imports.rejects import RejectsFile
 from core.imports.resources import ImportResource
-from core.sql.lock_limits import LONGEST_LOCK
+from core.imports.runner import NOT_APPLIED, Report
+from core.imports.slices import SlicingRunner
 from core.sql.locks import Lock
-from core.tenancy.callers import TenantRecord
+from core.tenancy.limits import require_room
+from core.unavailability import CONTENTION, failure_in_words
 
-WHOLE_FILE = sys.maxsize
 PATIENCE_SECONDS = 10  # a killed process's last statement may still be at work in the server
-KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
-KEPT_SOURCE = 2_000  # characters of each kept row
-UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
+CANCEL_SECONDS = 5.0
+END_WITH_CLIENT = (
+    "SELECT set_config('client_connection_check_interval', '2s', false) WHERE version() ~* 'linux|darwin|bsd'"
+)
+"""A statement whose client was killed may hold locks: the server ends it, where it can tell."""
+HOLD_NEW = (
+    "SELECT id, pg_advisory_lock(%s, id::integer) FROM nextval(pg_get_serial_sequence(%s, 'id')) AS new (id)"
+)
 HOLD = "SELECT pg_try_advisory_lock(%s, %s)"
 RELEASE = "SELECT pg_advisory_unlock(%s, %s)"
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
@@ -53,70 +64,184 @@ class ImportIsRunning(Conflict):
     code = "import_is_running"
 
 
-@dataclass(frozen=True, slots=True)
-class ImportOrder:
-    """What an operator wants. `batch_size` None is the kind's own; `max_rejects` None allows any number.
+class ImportStopped(DomainError):
+    """The operator stopped the import. Batches that were committed before stay."""
 
-    `longest_lock` is how many seconds a transaction may hold what others write, where it cannot be divided.
+    code = "stopped"
+
+
+class ServerFailed(DomainError):
+    """The database server ended the import, or is gone."""
+
+    code = "server_failed"
+
+
+class SourceAsRejects(UnwritableFile):
+    """Refused rows were to be written over the file that they come from."""
+
+
+class StopRequest:
+    """Notices SIGINT and SIGTERM. Raises KeyboardInterrupt where nothing is left half done.
+
+    Python would raise it between any two instructions: within a commit, or within the code that restores the
+    state of a connection. While `guarded`, a signal is only noted, and the statement that is running is
+    cancelled; the next statement or `check` raises KeyboardInterrupt, once.
     """
 
-    kind: ImportResource
-    tenant: TenantRecord
-    file: InputFile
-    format: Format | None = None
-    mode: Mode = Mode.UPSERT
-    dry_run: bool = False
-    is_atomic: bool = False
-    resumes: bool = False
-    batch_size: int | None = None
-    max_rejects: int | None = None
-    longest_lock: float = LONGEST_LOCK
-    max_removed: RemovalLimit = RemovalLimit()
-    rejects_path: Path | None = None
-    reading: ReadingOptions = DEFAULT_OPTIONS
+    def __init__(self) -> None:
+        self.is_made = False
+        self.is_pending = False
+        self.is_guarded = False
+        self.is_cancelling = False
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the file. To remove or to update rows it needs only those that say which ones."""
-        is_whole = self.mode is Mode.INSERT or not self.kind.is_updated_by_columns
-        if is_whole and self.mode is not Mode.DELETE:
-            return self.kind.columns
-        key = self.kind.export.key
-        return tuple(
-            replace(column, is_required=column.is_required and column.name.partition(".")[0] in key)
-            for column in self.kind.columns
-        )
+    @contextmanager
+    def noticed(self) -> Iterator[Self]:
+        """Handle the signals until the end of the block."""
+        if current_thread() is not main_thread():  # Python delivers signals only there
+            yield self
+            return
+        before = {number: signal.signal(number, self._notice) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt only at statements and checks. Signals after the block are ignored."""
+        self.is_guarded = self.is_cancelling = True
+        try:
+            yield
+        finally:
+            self.is_cancelling = False
+            if self._before_statement in connection.execute_wrappers:
+                connection.execute_wrappers.remove(self._before_statement)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt when a signal came."""
+        if self.is_pending:
+            self.is_pending = False
+            raise KeyboardInterrupt
+
+    def _before_statement(self, execute: Callable[..., object], *arguments: object) -> object:
+        self.check()
+        return execute(*arguments)
+
+    def _notice(self, number: int, frame: object) -> None:
+        self.is_made = self.is_pending = True
+        if not self.is_guarded:
+            self.check()
+        elif self.is_cancelling and self._before_statement not in connection.execute_wrappers:
+            connection.execute_wrappers.insert(0, self._before_statement)
+        server = connection.connection
+        if self.is_cancelling and server is not None:
+            with suppress(psycopg.Error):  # then the request is noticed when the statement has ended
+                server.cancel_safe(timeout=CANCEL_SECONDS)
+
+
+def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Report:
+    """Import the file and say what became of its rows.
+
+    Raises TenantIsFull, and UnreadableFile for a file or header that cannot be read, before anything is
+    written; and UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as
+    the report's `error`, beside what had been committed: the run can be resumed then.
+    """
+    check_rejects_path(order)
+    columns = columns_of_file(order.kind, order.mode)
+    if order.mode is not Mode.DELETE:
+        require_room(order.tenant)
+    kind = format_of(order.file, order.format)
+    rows = RecordFile(
+        order.file,
+        kind,
+        columns,
+        order.kind.writer.plain,
+        default_language=order.tenant.default_language,
+        options=order.reading,
+    )
+    report = Report(begin_run(order, listener.waiting), format=kind)
+    run = report.run
+    if run is not None and order.resumes:
+        report.total = counted(run)
+    try:
+        source = with_source("import", str(run.pk)) if run else nullcontext()
+        rejects_file: AbstractContextManager[RejectsFile | None] = nullcontext()
+        if order.rejects_path is not None:
+            length = run.rejects_size if run else 0
+            rejects_file = RejectsFile(order.rejects_path, kind, rows.header, resume_at=length)
+        replacing: AbstractContextManager[None] = nullcontext()
+        if order.mode is Mode.REPLACE and run is not None:
+            replacing = only_replacement(order, listener.waiting, stop)
+        with source:
+            with rejects_file as rejects, stop.guarded(), replacing:
+                SlicingRunner(order, listener, rows, rejects, report, stop.check, report.total.removed).run()
+            end_run(run, ImportState.FINISHED)
+    except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
+        report.error = error
+        end_run(run, ImportState.FAILED, error)
+    except KeyboardInterrupt:
+        note_stop(report)
+    except (OperationalError, InterfaceError) as error:
+        if stop.is_made and isinstance(error.__cause__, QueryCanceled):
+            note_stop(report)
+            return report
+        report.error = ServerFailed(end_in_words(report, error))
+        with suppress(OperationalError, InterfaceError):  # a run that cannot be ended can be resumed as well
+            recount(report)
+            end_run(run, ImportState.FAILED, error)
+    except Exception as error:
+        end_run(run, ImportState.FAILED, error)
+        raise
+    return report
+
+
+def check_rejects_path(order: ImportOrder) -> None:
+    """Raise SourceAsRejects when the rows would be overwritten by those of them that are refused."""
+    path, source = order.rejects_path, Path(order.file.name)
+    if path is not None and path.exists() and source.exists() and path.samefile(source):
+        raise SourceAsRejects(f"{path} is the file that is imported; name another one for refused rows.")
+
+
+def columns_of_file(kind: ImportResource, mode: Mode) -> tuple[Column, ...]:
+    """Return the columns of a file. To remove or to update rows it needs only those that say which ones."""
+    is_whole = mode is Mode.INSERT or not kind.is_updated_by_columns
+    if is_whole and mode is not Mode.DELETE:
+        return kind.columns
+    key = kind.export.key
+    return tuple(
+        replace(column, is_required=column.is_required and column.name.partition(".")[0] in key)
+        for column in kind.columns
+    )
 
 
 def begin_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun | None:
     """Return the run of an import, which this process holds: a new one, or the one that is resumed.
 
-    A dry run has none. Raises what `unfinished_run` raises; ImportIsRunning for a new run too, which another
-    process may have found and resumed already.
+    A dry run has none. A new run is held before anybody can see it, so that nobody else resumes it meanwhile.
+    Raises what `unfinished_run` raises.
     """
     digest = "" if order.dry_run else order.file.digest()
     with connection.cursor() as cursor:
-        # A statement whose client was killed may hold locks: the server ends it, where it can tell.
-        cursor.execute("SELECT version() ~* 'linux|darwin|bsd'")
-        if cursor.fetchone()[0]:
-            cursor.execute("SET client_connection_check_interval = '2s'")
+        cursor.execute(END_WITH_CLIENT)
         if order.dry_run:
             return None
         if order.resumes:
             return unfinished_run(order, digest, waiting)
-        run = ImportRun.objects.create(
-            tenant_id=order.tenant.id,
-            kind=order.kind.name,
-            mode=order.mode,
-            is_atomic=order.is_atomic,
-            started_by=getpass.getuser(),
-            host=socket.gethostname(),
-            file_name=order.file.name[:1_000],
-            file_size=order.file.size,
-            file_digest=digest,
-        )
-    hold_run(run, waiting)
-    return run
+        cursor.execute(HOLD_NEW, [int(Lock.IMPORT_RUN), ImportRun._meta.db_table])
+        key, _ = cursor.fetchone()
+    return ImportRun.objects.create(
+        id=key,
+        tenant_id=order.tenant.id,
+        kind=order.kind.name,
+        mode=order.mode,
+        is_atomic=order.is_atomic,
+        started_by=getpass.getuser(),
+        host=socket.gethostname(),
+        file_name=order.file.name[:1_000],
+        file_size=order.file.size,
+        file_digest=digest,
+    )
 
 
 def unfinished_run(order: ImportOrder, digest: str, waiting: Callable[[str], None]) -> ImportRun:
@@ -195,38 +320,57 @@ def only_replacement(order: ImportOrder, waiting: Callable[[str], None], stop: S
             cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", key)
 
 
-def release_run(run: ImportRun) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
+@contextmanager
+def held_run(run: ImportRun) -> Iterator[None]:
+    """Hold the run meanwhile; raise ImportIsRunning when another process holds it."""
+    hold_run(run)
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
 
 
 def end_run(run: ImportRun | None, state: ImportState, error: BaseException | None = None) -> None:
+    """Note how the run ended, and release it."""
     if run is None:
         return
     run.state = state
     run.finished_at = timezone.now()
     run.message = str(error) if error else ""
     run.save(update_fields=["state", "finished_at", "message"])
-    release_run(run)
-
-
-def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:
-    """Return what is kept of a refused row."""
-    source = "" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE]
-    return ImportReject(
-        run=run, line=refusal.line, reason=refusal.code, message=refusal.message, source=source
-    )
-
-
-def count_in(run: ImportRun, tally: Tally) -> None:
-    """Add a batch to the counts of the run, which the caller saves."""
-    for name in COUNTS:
-        setattr(run, name, getattr(run, name) + getattr(tally, name))
-    for code, count in tally.reasons.items():
-        run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
 
 
 def counted(run: ImportRun) -> Tally:
     """Return what the run's committed batches came to."""
     counts = {name: getattr(run, name) for name in COUNTS}
     return Tally(**counts, reasons=dict(run.refused_by_reason))
+
+
+def end_in_words(report: Report, error: Exception) -> str:
+    """Return why the database ended the import, and how to go on."""
+    if not isinstance(error.__cause__, CONTENTION):
+        return f"The database server ended the import: {str(error).strip()}"
+    resume = " Batches that were committed stay; --resume goes on behind them." if report.run else ""
+    return failure_in_words(error) + resume
+
+
+def stopped(report: Report) -> ImportStopped:
+    if report.run is None:
+        return ImportStopped("Stopped. It was a dry run: nothing has changed.")
+    return ImportStopped("Stopped. What was committed stays; run the same command with --resume to go on.")
+
+
+def note_stop(report: Report) -> None:
+    report.error = stopped(report)
+    recount(report)
+    end_run(report.run, ImportState.STOPPED)
+
+
+def recount(report: Report) -> None:
+    """Take the counts from the run: the end may have come behind a commit, before the batch was counted."""
+    if report.run is not None:
+        report.run.refresh_from_db()
+        report.total = counted(report.run)

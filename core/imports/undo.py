@@ -16,7 +16,7 @@ from core.background.models import OPEN_STATES, Job
 from core.background.worker import Due, held, run_slice
 from core.errors import Conflict, InvalidInput
 from core.imports.models import ImportRun, ImportState
-from core.imports.runs import hold_run, release_run
+from core.imports.runs import held_run
 from core.journal.past import journal_beginning
 from core.journal.undo.changes import Undone
 from core.journal.undo.jobs import actor_as_json, actor_of, requested_by
@@ -97,8 +97,7 @@ def undo_import(
     What an earlier attempt has taken back is counted as well. Raises what `refuse_undo` raises,
     UndoIsRunning, and ImportIsRunning while the import itself is at work.
     """
-    hold_run(run)
-    try:
+    with held_run(run):
         with transaction.atomic():
             job = job_of(run, clock())
         with held(Due(clock(), "job", job.pk, job.kind)) as is_held:
@@ -111,8 +110,6 @@ def undo_import(
                 with transaction.atomic():
                     run_slice(job, clock())
                 report(Undone.from_json(job.result))
-    finally:
-        release_run(run)
 
 
 def run_undo(job: Job, at: datetime) -> bool:

@@ -25,7 +25,8 @@ from core.imports.parts import (
 from core.imports.records import Format, RecordFile, format_of
 from core.imports.removals import REMOVING_MODES, UnreadLines, read_removal_limit
 from core.imports.resources import ImportResource
-from core.imports.runs import WHOLE_FILE, ImportOrder, kept_reject
+from core.imports.runner import WHOLE_FILE, kept_reject
+from core.imports.runs import columns_of_file
 from core.imports.writers import refusal_of
 from core.journal.undo.jobs import actor_as_json, requested_by
 from core.tenancy.callers import TenantRecord
@@ -147,10 +148,10 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
         if file.is_compressed():
             raise InvalidInput("The file is compressed; send it as it is.", field="file")
         kind = format_of(file, upload.format)
-        order = ImportOrder(upload.kind, upload.tenant, file, kind, upload.mode)
+        columns = columns_of_file(upload.kind, upload.mode)
         reading = ReadingOptions(languages=upload.tenant.languages)
         language = upload.tenant.default_language
-        rows = RecordFile(file, kind, order.columns, default_language=language, options=reading)
+        rows = RecordFile(file, kind, columns, default_language=language, options=reading)
         if kind is Format.CSV:
             run.file_header = {"names": rows.header.given_names, "delimiter": rows.header.delimiter}
         for record in rows:

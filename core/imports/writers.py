@@ -13,13 +13,12 @@ from django.db import transaction
 
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
-from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
+from core.imports.merge import CopiedRows, Merge, Refusal, Tally
 from core.imports.merge_specs import EMPTIED, SPOKEN, MergeSpec, spec_for_batch
 from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
 from core.imports.rows import Record
 from core.imports.shadows import Rows, shadowed
-from core.imports.stages import CopiedRows
 from core.json_types import JsonMapping
 from core.json_values import LARGEST_DOCUMENT, check_document_size, document_size
 from core.sql.upserts import RowResult
@@ -115,17 +114,12 @@ class TableWriter(Writer):
     changed: Callable[[], None] | None = None
 
     def _apply(self, batch: Batch) -> Tally:
-        merge, large = self._merge(batch)
-        return merge.run(self._rows(batch, merge.kind, large))
+        merge, rows = self.merge(batch)
+        return merge.run(rows)
 
-    def in_slices(self, batch: Batch, *, after: Sequence[int] | None) -> AbstractContextManager[SlicedMerge]:
-        """Return the rows staged and resolved, to be written slice by slice; see Merge.in_slices."""
-        merge, large = self._merge(batch)
-        return merge.in_slices(self._rows(batch, merge.kind, large), after=after)
-
-    def _merge(self, batch: Batch) -> tuple[Merge, list[Record]]:
-        """Return the merge, and the list that takes the large rows, which it checks when all are staged."""
-        large: list[Record] = []
+    def merge(self, batch: Batch) -> tuple[Merge, Iterable[StagedRow | CopiedRows]]:
+        """Return the merge of a batch, and the rows that it stages, which are read meanwhile."""
+        large: list[Record] = []  # which are checked when all are staged
         merge = Merge(
             spec_for_batch(
                 self.table,
@@ -144,29 +138,40 @@ class TableWriter(Writer):
             postponed=large,
             refused_later=lambda: too_large(large, batch),
         )
-        return merge, large
-
-    def _rows(self, batch: Batch, table: MergeSpec, large: list[Record]) -> Iterator[StagedRow | CopiedRows]:
-        """Yield the rows as they are staged. What is read of a slice is read at once."""
-        noted = [NOTED[note] for note in table.notes]
         copied: Callable[[int, str], str] | None = None
         if self.plain:
-            copied = self.plain.copier(batch.header, [*table.given, *table.notes])
-        for records in batch.slices:
-            if copied and (plain := [record for record in records if record.is_plain]):
-                yield CopiedRows("".join([copied(one.line, one.source) for one in plain]), len(plain))
-                records = [record for record in records if not record.is_plain]
-            bodies = [record.body for record in records if record.body is not None]
-            rows = iter(self.read(bodies, batch.tenant)) if bodies else iter(())
-            for record in records:
-                row = record.error if record.body is None else next(rows)
-                if len(record.source) > LARGEST_DOCUMENT and record.body is not None:
-                    large.append(record)
-                if row is None or isinstance(row, DomainError):
-                    yield (*self._refused(record, row, batch), *(None for _ in noted))
-                else:
-                    notes = [table.parts_of(getattr(record.given, name)) for name in noted]
-                    yield (record.line, record.source, None, *row, *notes)
+            copied = self.plain.copier(batch.header, [*merge.kind.given, *merge.kind.notes])
+        stage = partial(self._staged, batch, merge.kind, copied, large)
+        return merge, chain.from_iterable(map(stage, batch.slices))
+
+    def _staged(
+        self,
+        batch: Batch,
+        table: MergeSpec,
+        copied: Callable[[int, str], str] | None,
+        large: list[Record],
+        records: list[Record],
+    ) -> list[StagedRow | CopiedRows]:
+        """Return a slice of the rows as they are staged; plain ones as they are `copied`."""
+        staged: list[StagedRow | CopiedRows] = []
+        if copied and (plain := [record for record in records if record.is_plain]):
+            staged.append(CopiedRows("".join([copied(one.line, one.source) for one in plain]), len(plain)))
+            records = [record for record in records if not record.is_plain]
+        bodies = [record.body for record in records if record.body is not None]
+        noted = [NOTED[note] for note in table.notes]
+        rows = iter(self.read(bodies, batch.tenant) if bodies else ())
+        notes: Sequence[list[str] | None] = ()
+        for record in records:
+            row = record.error if record.body is None else next(rows)
+            if len(record.source) > LARGEST_DOCUMENT and record.body is not None:
+                large.append(record)
+            if row is None or isinstance(row, DomainError):
+                staged.append((*self._refused(record, row, batch), *[None] * len(noted)))
+                continue
+            if noted:
+                notes = [table.parts_of(getattr(record.given, name)) for name in noted]
+            staged.append((record.line, record.source, None, *row, *notes))
+        return staged
 
     def _refused(self, record: Record, error: DomainError | None, batch: Batch) -> StagedRow:
         assert error is not None

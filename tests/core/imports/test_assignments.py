@@ -354,7 +354,7 @@ def test_an_import_takes_the_same_statements_for_one_row_and_for_twenty(
         CustomerFactory(tenant=shop.tenant, external_id=f"D{number}")
     one = write("one.csv", "segmentId,customerId", "S1,D0")
     twenty = write("twenty.csv", "segmentId,customerId", *(f"S2,D{number}" for number in range(20)))
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(22):
         upsert("segment_customers", one)
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(22):
         upsert("segment_customers", twenty)

@@ -310,9 +310,9 @@ def test_a_list_of_items_keeps_their_subcategories(shop, upsert, write):
 def test_a_change_that_comes_in_between_is_kept(shop, upsert, write, monkeypatch):
     """Another writer changes a column that the file does not have, before the import has locked the row."""
     row = SegmentFactory(site=shop.site, external_id="X", name={"en": "X", "de": "Y"}, status="ACTIVE")
-    whole = merging.Merge._look_up
+    whole = merging.Merge.look_up
 
-    def look_up(self, cursor, resolving):
+    def changed_meanwhile(self, cursor, resolving):
         survey = whole(self, cursor, resolving)
         if not Segment.objects.filter(pk=row.pk, version__gt=row.version).exists():
             Segment.objects.filter(pk=row.pk).update(
@@ -320,7 +320,7 @@ def test_a_change_that_comes_in_between_is_kept(shop, upsert, write, monkeypatch
             )
         return survey
 
-    monkeypatch.setattr(merging.Merge, "_look_up", look_up)
+    monkeypatch.setattr(merging.Merge, "look_up", changed_meanwhile)
     assert upsert("segments", write("a.jsonl", '{"id":"X","name":{"en":"New"}}')).counts == {"changed": 1}
     stored = Segment.objects.get(pk=row.pk)
     assert (stored.name, stored.status, stored.version) == (

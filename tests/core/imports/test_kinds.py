@@ -150,7 +150,7 @@ def test_legal_entities_take_the_same_statements_for_two_rows_and_for_twenty(
     shop, upsert, write, count, django_assert_num_queries
 ):
     rows = [f"N{number},Name,{f'N{number - 1}' if number else ''}" for number in range(count)]
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(20):
         upsert("legal_entities", write("rows.csv", "id,name,parentId", *rows))
 
 

@@ -27,9 +27,10 @@ from core.imports.commands import ImportProgress
 from core.imports.files import InputFile
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
-from core.imports.runner import FIRST_DELETIONS, ImportRunner, part_size, rows_of_next_slice
-from core.imports.runs import ImportOrder
+from core.imports.orders import ImportOrder
+from core.imports.runner import FIRST_DELETIONS, ImportRunner, part_size
 from core.imports.shadows import Rows, shadowed
+from core.imports.slices import rows_of_next_slice
 from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from core.imports import runner
-from core.imports.merge import SlicedMerge
+from core.imports import slices
 from core.imports.models import ImportRun
+from core.imports.slices import SlicedMerge
 from segments.imports.assignments import MEMBERS_OF_SEGMENTS
 from segments.management.commands.upsert_segment_customers import Command
 from segments.models import CustomerAssignment
@@ -23,7 +23,7 @@ ROWS = [f"S{segment},C{customer}" for customer in (4, 2, 5, 1, 3) for segment in
 def small_slices(monkeypatch):
     """Slices of three rows, in parts of eight."""
     monkeypatch.setattr(Command, "kind", replace(MEMBERS_OF_SEGMENTS, part_size=8, batch_size=3))
-    monkeypatch.setattr(runner, "rows_of_next_slice", lambda *given: 3)
+    monkeypatch.setattr(slices, "rows_of_next_slice", lambda *given: 3)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from django.db import DataError, connection, transaction
 
-from core.imports.stages import stage_rows
+from core.imports.merge import stage_rows
 
 
 @pytest.mark.django_db

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError, connection
 
-from core.imports import runs
+from core.imports import runner
 from core.imports.files import LINES_AT_ONCE, InputFile
-from core.imports.merge import Merge, Tally
+from core.imports.merge import Merge
 from core.imports.models import ImportReject, ImportRun
 from core.timestamps import format_time
 from segments.models import CustomerAssignment
@@ -244,7 +244,7 @@ def test_a_batch_that_was_committed_just_before_the_stop_counts(shop, upsert, wr
     def stop(self, other):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Tally, "add", stop)
+    monkeypatch.setattr(runner.Report, "count", stop)
     answer = upsert("segment_customers", write("rows.csv", HEADER, "S1,C1"))
     assert (answer.status, answer.json["error"], answer.counts) == (1, "stopped", {"created": 1})
 
@@ -280,5 +280,5 @@ def test_of_long_refused_rows_the_beginning_is_kept(shop, upsert, write, tmp_pat
     rejects = tmp_path / "rejects.jsonl"
     path = write("rows.jsonl", '{"segmentId":"' + "x" * 100_000 + '","customerId":"C1"}')
     upsert("segment_customers", path, "--rejects", rejects)
-    assert len(ImportReject.objects.get().source) == runs.KEPT_SOURCE
+    assert len(ImportReject.objects.get().source) == runner.KEPT_SOURCE
     assert len(rejects.read_text()) > 100_000
