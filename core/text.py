@@ -12,11 +12,6 @@ FLAGS = {
 """What people write for true and false, in small letters."""
 
 
-def counted_rows(number: int) -> str:
-    """Return so many rows as people write it."""
-    return f"{number:,} {'row' if number == 1 else 'rows'}"
-
-
 def plain(number: Decimal) -> str:
     """Return the number without an exponent and without zeros at its end."""
     text = f"{number:f}"

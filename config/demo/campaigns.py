@@ -106,7 +106,7 @@ def member(campaign: int, household: int, company: str | None = None) -> Sequenc
     row = SegmentCustomerRow(
         segment_id=segment_id(campaign), customer_id=str(household), legal_entity_id=company
     )
-    _, *values = next(staged_members([row], [None]))
+    [(_, *values)] = staged_members([row], [None])
     return values
 
 
@@ -117,7 +117,7 @@ def item(
     row = SegmentItemRow(
         segment_id=segment_id(campaign), type=item_type, id=item_id, includes_subcategories=includes
     )
-    _, *values = next(staged_items([row], [None]))
+    [(_, *values)] = staged_items([row], [None])
     return values
 
 

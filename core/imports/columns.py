@@ -226,7 +226,7 @@ class Header:
     def __init__(
         self, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
     ) -> None:
-        given = list(names)
+        given = trimmed_all(names)
         renamed: dict[str, list[str]] = {}
         for name, target in options.renamed:
             renamed.setdefault(_name_among(name, given, "--map"), []).append(target)
@@ -298,10 +298,11 @@ class Header:
                 found.append(self.read(row))
             except InvalidInput as error:
                 found.append(error)
+        bodies = [read[0] for read in found if not isinstance(read, InvalidInput)]
         for name in self.id_names:
-            for read in found:
-                if not isinstance(read, InvalidInput) and name in read[0]:
-                    read[0][name] = trimmed(read[0][name])
+            named = [body for body in bodies if name in body]
+            for body, text in zip(named, trimmed_all([body[name] for body in named]), strict=True):
+                body[name] = text
         return found
 
     def read(self, row: Sequence[str]) -> tuple[JsonObject, Given]:
@@ -421,6 +422,14 @@ class BodyColumns:
             if column and value is not None:
                 put(whole, column.split("."), value)
         return whole
+
+
+def trimmed_all(texts: Sequence[str]) -> list[str]:
+    """Return the texts trimmed; most of the time one look at all of them shows that nothing is to be done."""
+    joined = "".join(texts)
+    if joined.isascii() and joined.isprintable() and " " not in joined:
+        return list(texts)
+    return [trimmed(text) for text in texts]
 
 
 def put(body: JsonObject, path: Sequence[str], value: object) -> None:

@@ -1,8 +1,7 @@
 """The commands that import and export files; each app names its kinds in commands of a few lines."""
 
-import codecs
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
@@ -18,6 +17,18 @@ from core.imports.exporting import exported_documents, output_file, used_languag
 from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
+from core.imports.options import (
+    column_list,
+    delimiter,
+    encoding,
+    named_value,
+    positive_number,
+    removal_limit,
+    renaming,
+    replaced_value,
+    seconds,
+    whole_number,
+)
 from core.imports.orders import ImportOrder
 from core.imports.records import Format, format_of_name
 from core.imports.removals import (
@@ -25,7 +36,6 @@ from core.imports.removals import (
     REMOVING_MODES,
     ROWS_WITHOUT_LIMIT,
     RemovalLimit,
-    read_removal_limit,
 )
 from core.imports.resources import ImportResource
 from core.imports.runner import Report
@@ -33,11 +43,9 @@ from core.imports.runs import NothingToResume, StopRequest, run_import
 from core.sql.lock_limits import LONGEST_LOCK
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import tenant_called
-from core.text import counted_rows
 from core.timestamps import format_time
 from core.unavailability import failure_in_words, is_failure_of_server
 
-MOST_SECONDS = 86_400
 ALL_APPLIED, SOME_REFUSED, NOTHING_DONE = 0, 1, 2
 MEANING = {
     Mode.UPSERT: "creates what is new and changes what differs (the default)",
@@ -56,82 +64,9 @@ UPDATES = (
 SAID_BY_NAME = ("created", "changed", "unchanged", "repeated", "removed", "refused")
 
 
-def whole_number(text: str) -> int:
-    if not text.isdecimal() or int(text) > 2_147_483_647:
-        raise ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
-
-
-def positive_number(text: str) -> int:
-    if not whole_number(text):
-        raise ArgumentTypeError("at least 1")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """Read a number of seconds, such as 30 or 2.5."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= MOST_SECONDS:
-        raise ArgumentTypeError(f"a number of seconds, at most {MOST_SECONDS:,}")
-    return number
-
-
-def delimiter(text: str) -> str:
-    """Read a delimiter; a tab may be written as `\\t` or `tab`."""
-    characters = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if not characters or set(characters) & set('"\r\n'):
-        raise ArgumentTypeError(f"{text!r} must be a character or several, or tab")
-    return characters
-
-
-def encoding(text: str) -> str:
-    try:
-        "".encode(text)  # refuses what is no encoding of texts, such as rot13
-        return codecs.lookup(text).name
-    except LookupError:
-        raise ArgumentTypeError(
-            f"{text!r} is not an encoding that is known; try utf-8, utf-16, cp1252 or latin-1"
-        ) from None
-
-
-def renaming(text: str) -> tuple[str, str]:
-    """Read `NAME=COLUMN`; without a column the name is left out."""
-    name, separator, column = text.rpartition("=")
-    if not separator or not name.strip():
-        raise ArgumentTypeError(f"{text!r} must be NAME=COLUMN, such as Email=contactEmail")
-    return name.strip(), column.strip()
-
-
-def named_value(text: str) -> tuple[str, str]:
-    """Read `COLUMN=VALUE`."""
-    name, separator, value = text.partition("=")
-    if not separator or not name.strip() or not value.strip():
-        raise ArgumentTypeError(f"{text!r} must be COLUMN=VALUE, such as published=true")
-    return name.strip(), value.strip()
-
-
-def replaced_value(text: str) -> tuple[str, str, str]:
-    """Read `NAME=VALUE=NEW`."""
-    name, separator, values = text.partition("=")
-    value, second, new = values.rpartition("=")
-    if not (separator and second and name.strip() and value.strip()):
-        raise ArgumentTypeError(f"{text!r} must be NAME=VALUE=NEW, such as Published=-1=false")
-    return name.strip(), value.strip(), new.strip()
-
-
-def column_list(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
-
-
-def removal_limit(text: str) -> RemovalLimit:
-    """Read a number of rows, or a share of them in percent."""
-    limit = read_removal_limit(text)
-    if limit is None:
-        raise ArgumentTypeError(f"{text!r} must be a number of rows, or a share from 0% to 100%")
-    return limit
+def counted_rows(number: int) -> str:
+    """Return so many rows as people write it."""
+    return f"{number:,} {'row' if number == 1 else 'rows'}"
 
 
 class ImportCommand(BaseCommand):
@@ -280,9 +215,9 @@ class ImportCommand(BaseCommand):
                     order = self._order(source, record, mode, options)
                     with ImportProgress(source, is_quiet=options["quiet"]) as progress:
                         report = run_import(order, progress, stop)
+                    self._answer(order, report, monotonic() - started, **said)
             except NothingToResume as error:  # a nightly --resume has nothing to do
                 self._skip(error, **said)
-                return
             except DomainError as error:
                 self._fail(error.code, error.message, as_json=options["json"])
             except DatabaseFailure as error:
@@ -291,7 +226,6 @@ class ImportCommand(BaseCommand):
                 self._fail("server_failed", failure_in_words(error), as_json=options["json"])
             except KeyboardInterrupt:
                 self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
-            self._answer(order, report, monotonic() - started, **said)
 
     def _mode(self, options: dict[str, Any]) -> Mode:
         """Return the mode. Raises CommandError when the options contradict it, or each other."""
@@ -374,7 +308,7 @@ class ImportCommand(BaseCommand):
         for code, count in sorted(total.reasons.items()):
             self.stdout.write(f"  {code}: {count:,}")
         for name, count in sorted(total.emptied.items()):
-            self.stdout.write(f"{name} would be emptied in {count:,} {'row' if count == 1 else 'rows'}.")
+            self.stdout.write(f"{name} would be emptied in {counted_rows(count)}.")
         if unread := report.unread.count:
             lines = ", ".join(f"{line:,}" for line, _ in report.unread.first)
             more = ", ..." if unread > len(report.unread.first) else ""

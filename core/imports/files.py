@@ -65,7 +65,8 @@ class InputFile:
     UTF-8. In a file without line feeds, carriage returns end the lines.
 
     `unended_line` is the number of the last line when it has no end of line, else 0; it is known once the
-    lines have been read to their end. `has_more` says whether a slice of lines was not the last one. Raises
+    lines have been read to their end. `has_more` says whether a slice of lines was not the last one,
+    `position` how many bytes of the file, as it is on disk, were taken for it and those before. Raises
     UnreadableFile when the file cannot be opened, and while reading when its compression is broken or was cut
     off.
     """
@@ -82,6 +83,7 @@ class InputFile:
         self.plain: io.BufferedReader | None = None
         self.unended_line = 0
         self.line = 0
+        self.position = 0
         self.has_more = True
 
     def __enter__(self) -> "InputFile":
@@ -89,11 +91,6 @@ class InputFile:
 
     def __exit__(self, *error: object) -> None:
         self.raw.close()
-
-    @property
-    def position(self) -> int:
-        """How many bytes of the file, as it is on disk, have been taken."""
-        return self.plain.tell() if self.plain and not self.plain.closed else self.raw.tell()
 
     def digest(self) -> str:
         """Return the SHA-256 digest of the file as it is on disk; who was reading the file can read on."""
@@ -145,6 +142,7 @@ class InputFile:
                     taken.append((number, content.removesuffix(b"\n"), is_too_long))
                     size += len(content)
                     if len(taken) == LINES_AT_ONCE or size > CHUNK:
+                        self.position = (self.plain or self.raw).tell()
                         yield taken
                         taken, size = [], 0
         except UnreadableFile:
@@ -153,7 +151,7 @@ class InputFile:
             raise
         if number and ending not in (b"\n", b"\r"):
             self.unended_line = number
-        self.has_more = False
+        self.position, self.has_more = self.size, False
         yield taken
 
     def pieces(self) -> Iterator[bytes]:
@@ -162,6 +160,7 @@ class InputFile:
         with self._opened_as_utf8() as stream:
             is_first = True
             while content := stream.read(CHUNK):
+                self.position = (self.plain or self.raw).tell()
                 yield content.removeprefix(BYTE_ORDER_MARK) if is_first else content
                 self.line += content.count(b"\n")
                 is_first = False

@@ -16,7 +16,6 @@ from core.imports.files import CHUNK, LINES_AT_ONCE, STANDARD_INPUT, InputFile, 
 from core.imports.json_rows import JsonReading, read_json_array, read_json_lines
 from core.imports.plain_rows import PlainRow
 from core.imports.rows import ENCODING_HINT, NUL, BrokenLine, Reading, Record, WrongEncoding
-from core.text import trimmed
 
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
@@ -230,7 +229,7 @@ class _CsvFile:
 
     lines: _CsvLines
     reader: Iterator[list[str]]
-    names: list[str]
+    names: Sequence[str]
     delimiter: str
 
 
@@ -254,7 +253,7 @@ def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
         reader = (split_line(line, delimiter, options) for line in lines)
     else:
         reader = csv.reader(lines, strict=True, delimiter=delimiter or ",")
-    names = [trimmed(name) for name in options.columns or _header_names(lines, reader)]
+    names = options.columns or _header_names(lines, reader)
     return _CsvFile(lines, reader, names, delimiter or ",")
 
 

@@ -1,6 +1,6 @@
 """Files of customers and items of segments. A row is that of the bulk API, and names its segment too."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 from catalog.subtrees import is_category
@@ -211,37 +211,44 @@ def with_stand_ins(
 def staged_rows(
     rows: Sequence[AnyRow | DomainError],
     names: Sequence[str | None],
-    staged: Callable[[Sequence[AnyRow], Sequence[str | None]], Iterator[StagedRow]],
+    staged: Callable[[Sequence[AnyRow], Sequence[str | None]], list[StagedRow]],
 ) -> StagedRows:
     """Return the rows as they are `staged` along with their other names; errors stay where they are."""
-    read = [(row, name) for row, name in zip(rows, names, strict=True) if not isinstance(row, DomainError)]
-    values = staged([row for row, _ in read], [name for _, name in read])
-    return [row if isinstance(row, DomainError) else next(values) for row in rows]
+    found: StagedRows = [row if isinstance(row, DomainError) else () for row in rows]
+    read = [(place, row, names[place]) for place, row in enumerate(rows) if not isinstance(row, DomainError)]
+    values = staged([row for _, row, _ in read], [name for _, _, name in read])
+    for (place, _, _), row in zip(read, values, strict=True):
+        found[place] = row
+    return found
 
 
-def staged_members(rows: Sequence[SegmentCustomerRow], emails: Sequence[str | None]) -> Iterator[StagedRow]:
-    """Yield the version that each row expects, and the values of `SEGMENT_CUSTOMERS.given`.
+def staged_members(rows: Sequence[SegmentCustomerRow], emails: Sequence[str | None]) -> list[StagedRow]:
+    """Return the version that each row expects, and the values of `SEGMENT_CUSTOMERS.given`.
 
     An e-mail address, if given, names the customer.
     """
+    staged: list[StagedRow] = []
     columns = member_values.read(rows)
     for row, email, (version, *details) in zip(rows, emails, zip(*columns, strict=True), strict=True):
         customer = None if email else row.customer_id
-        yield (version, row.segment_id, customer, row.legal_entity_id, *details, email)
+        staged.append((version, row.segment_id, customer, row.legal_entity_id, *details, email))
+    return staged
 
 
-def staged_items(rows: Sequence[SegmentItemRow], codes: Sequence[str | None]) -> Iterator[StagedRow]:
-    """Yield the version that each row expects, and the values of `SEGMENT_ITEMS.given`.
+def staged_items(rows: Sequence[SegmentItemRow], codes: Sequence[str | None]) -> list[StagedRow]:
+    """Return the version that each row expects, and the values of `SEGMENT_ITEMS.given`.
 
     A code, if given, names the product or category.
     """
+    staged: list[StagedRow] = []
     columns = item_values.read(rows)
     for row, code, (version, *details) in zip(rows, codes, zip(*columns, strict=True), strict=True):
         name = None if code else row.id
         if row.type == ItemType.PRODUCT:
-            yield (version, row.segment_id, name, None, *details, code, None)
+            staged.append((version, row.segment_id, name, None, *details, code, None))
         else:
-            yield (version, row.segment_id, None, name, *details, None, code)
+            staged.append((version, row.segment_id, None, name, *details, None, code))
+    return staged
 
 
 def member_key(body: JsonMapping) -> Mapping[str, str | None] | None:

@@ -14,9 +14,9 @@ from config.demo.loading import load_demo_shop, shop_calendar
 from config.demo.rows import Load, Row
 from config.demo.shop import CUSTOMER_PASSWORD, DEMO_TENANT, Names, NameTaken
 from config.demo.source import DemoDataMissing
+from core.imports.commands import counted_rows
 from core.imports.merge import Tally
 from core.tenancy.models import Tenant
-from core.text import counted_rows
 
 ROWS_AT_ONCE = 1_000  # telling a bar of every single row would cost more than the row
 WELL_KNOWN = (

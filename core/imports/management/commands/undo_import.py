@@ -7,11 +7,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from core.errors import DomainError, NotFound
-from core.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED
+from core.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED, counted_rows
 from core.imports.models import ImportRun
 from core.imports.undo import undo_import
 from core.journal.undo.changes import Undone
-from core.text import counted_rows
 from core.unavailability import failure_in_words
 
 ROWS_IN_WORDS = 100
