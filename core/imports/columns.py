@@ -1,7 +1,7 @@
 """Columns of a CSV file: each is a path into the JSON body that the API takes for the same thing."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
 from core.json_types import JsonObject
 from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
-from core.text import FLAGS, FREE_FIELD, trimmed
+from core.text import FLAGS, FREE_FIELD
 
 REJECTED = "rejected"
 REJECT_COLUMNS = ("rejected.line", "rejected.reason", "rejected.message")
@@ -214,75 +214,32 @@ class Given:
     emptied: tuple[str, ...] = ()
 
 
-class Header:
-    """The first line of a CSV file. Makes bodies of the rows below it.
+class Rewriting:
+    """What the options make of a CSV file: other `names` of its columns and further ones, and other values.
 
-    `names` are the names of the columns, empty for one that is ignored: one without a name, or one that is
-    unknown if the options say so. Columns that the options add come behind those of the file; `complete` adds
-    their values to a row. Names are compared without regard to case. Raises UnreadableFile for a column that
-    is unknown, that comes twice, or that is missing.
+    Further columns come behind those of the file. Raises UnreadableFile for a name that the header lacks.
     """
 
-    def __init__(
-        self, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
-    ) -> None:
-        given = trimmed_all(names)
+    def __init__(self, given: list[str], options: ReadingOptions) -> None:
         renamed: dict[str, list[str]] = {}
         for name, target in options.renamed:
             renamed.setdefault(_name_among(name, given, "--map"), []).append(target)
-        self.names = [_column_name(renamed.get(name, [name])[0], columns) for name in given]
-        self.given_names = given
-        self.given_width = len(given)
+        self.width = len(given)
         self.is_safe = options.is_safe
         self.copied = [(given.index(name), target) for name, each in renamed.items() for target in each[1:]]
         self.constants = [value for _, value in options.constants]
-        self.names += [_column_name(column, columns) for _, column in self.copied]
-        self.names += [_column_name(column, columns) for column, _ in options.constants]
+        self.names = [renamed.get(name, [name])[0] for name in given]
+        self.names += [column for _, column in self.copied]
+        self.names += [column for column, _ in options.constants]
         self.replaced = {
             (given.index(_name_among(name, given, "--empty or --value")), text): new
             for name, text, new in options.replaced
         }
-        self.is_complete = not (self.copied or self.constants or self.replaced or self.is_safe)
-        self.names = [_language_in_case(name, self.names, columns, options) for name in self.names]
-        self.width = len(self.names)
-        known = {column.name: column for column in columns}
-        if options.ignores_unknown:
-            for index, name in enumerate(self.names):
-                if name not in known and name not in REJECT_COLUMNS and not _localized(name, columns):
-                    self.names[index] = ""
-        cells: list[tuple[int, tuple[str, ...], ColumnType, str]] = []
-        for index, name in enumerate(self.names):
-            if name == "" or name in REJECT_COLUMNS:
-                continue
-            if self.names.index(name) != index:
-                raise UnreadableFile(f"Line 1: the column {name} occurs twice.")
-            column = known.get(name) or _localized(name, columns)
-            if column is None:
-                raise UnreadableFile(f"Line 1: {unknown_column(name, columns)}")
-            cells.append((index, tuple(name.split(".")), column.type, name))
-        for column in columns:
-            ways = [column, *(other for other in columns if other.name == column.alternative)]
-            if column.is_required and not any(_is_named(way, name) for way in ways for name in self.names):
-                shown = " or ".join(map(shown_name, ways))
-                raise UnreadableFile(f"Line 1: the column {shown} is missing.")
-        self.id_names = [
-            name for index, path, _, name in cells if len(path) == 1 and name in known and known[name].is_id
-        ]
-        self.ids = [index for index, _, _, name in cells if name in known and known[name].is_id]
-        self.flat = [
-            (index, path[0]) for index, path, kind, _ in cells if len(path) == 1 and READERS[kind] is None
-        ]
-        self.named = [(index, name) for index, _, _, name in cells]
-        self.given = Given(frozenset(name for _, name in self.named))
-        self.deep = [cell for cell in cells if len(cell[1]) > 1 or READERS[cell[2]] is not None]
+        self.changes_rows = bool(self.copied or self.constants or self.replaced or self.is_safe)
 
-    def may_span_lines(self, row: Sequence[str]) -> bool:
-        """Say whether a row over several lines can be one: it has all values, and no id has a line break."""
-        return len(row) == self.width and not any("\n" in row[index] for index in self.ids)
-
-    def complete(self, row: list[str]) -> list[str]:
+    def row(self, row: list[str]) -> list[str]:
         """Return the row with the values that the options add, and without those that mean nothing."""
-        if len(row) != self.given_width:
+        if len(row) != self.width:
             return row
         if self.is_safe:
             row = [cell[1:] if APOSTROPHED.match(cell) else cell for cell in row]
@@ -290,146 +247,15 @@ class Header:
             row = [self.replaced.get((index, cell.strip()), cell) for index, cell in enumerate(row)]
         return [*row, *(row[index] for index, _ in self.copied), *self.constants]
 
-    def read_rows(self, rows: Iterable[Sequence[str]]) -> list[tuple[JsonObject, Given] | InvalidInput]:
-        """Return each row as a body, and what it says; or the error that names what cannot be read."""
-        found: list[tuple[JsonObject, Given] | InvalidInput] = []
-        for row in rows:
-            try:
-                found.append(self.read(row))
-            except InvalidInput as error:
-                found.append(error)
-        bodies = [read[0] for read in found if not isinstance(read, InvalidInput)]
-        for name in self.id_names:
-            named = [body for body in bodies if name in body]
-            for body, text in zip(named, trimmed_all([body[name] for body in named]), strict=True):
-                body[name] = text
-        return found
 
-    def read(self, row: Sequence[str]) -> tuple[JsonObject, Given]:
-        """Return the row as a body, its ids not trimmed, and what it says: an empty value empties its column.
-
-        Raises InvalidInput naming the column that cannot be read.
-        """
-        if len(row) != self.width:
-            values, columns = (
-                f"{count} {noun}{'' if count == 1 else 's'}"
-                for count, noun in ((len(row), "value"), (self.given_width, "column"))
-            )
-            raise InvalidInput(f"The line has {values}, the header has {columns}.")
-        emptied = tuple([name for index, name in self.named if row[index] == ""])
-        given = Given(self.given.names, emptied) if emptied else self.given
-        body: JsonObject = {name: row[index] for index, name in self.flat if row[index] != ""}
-        for index, path, kind, name in self.deep:
-            text = row[index]
-            if text == "":
-                continue
-            value = read_cell(name, kind, text)
-            if READERS[kind] is None and index in self.ids:
-                value = trimmed(text)
-            place = body
-            for part in path[:-1]:
-                place = place.setdefault(part, {})
-                if not isinstance(place, dict):
-                    raise InvalidInput(f"{name} contradicts another column.", field=name)
-            place[path[-1]] = value
-        return body, given
-
-
-class BodyColumns:
-    """Tells which columns a body of JSON has, once for all rows of a file.
-
-    A member that is null empties its column, or all columns whose path leads through it. Of a localized
-    member each language is a column of its own; a text stands for the default language. A member that is no
-    column is refused, unless the options ignore what is unknown.
-    """
-
-    def __init__(
-        self, columns: Sequence[Column], default_language: str, options: ReadingOptions = DEFAULT_OPTIONS
-    ) -> None:
-        self.default_language = default_language
-        self.options = options
-        self.listed = columns
-        self.constants = [(name.split("."), value) for name, value in constant_values(columns, options)]
-        self.whole = {column.name for column in columns}
-        self.above = {
-            ".".join(path[:length])
-            for path in (column.name.split(".") for column in columns)
-            for length in range(1, len(path))
-        }
-        self.columns = [
-            (column.name, tuple(column.name.split(".")), column.type is ColumnType.LOCALIZED)
-            for column in columns
-        ]
-
-    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, object], Given]:
-        """Return the body, its localized members as maps without nulls, and what it says.
-
-        Raises UnknownField.
-        """
-        if self.options.renamed:
-            body = self._renamed(body)
-        body = self._known(body)
-        for place, value in self.constants:
-            put(body, place, value)
-        names: list[str] = []
-        emptied: list[str] = []
-        maps: JsonObject = {}
-        for name, path, is_localized in self.columns:
-            if path[0] not in body:
-                continue
-            found = body
-            for part in path:
-                if not isinstance(found, Mapping) or part not in found:
-                    break
-                found = found[part]
-                if found is None:
-                    names.append(name)
-                    emptied.append(name)
-                    break
-            else:
-                if is_localized and isinstance(found, str):
-                    found = maps[name] = {self.default_language: found}
-                if is_localized and isinstance(found, Mapping):
-                    names += [f"{name}.{language}" for language in found]
-                    if nulls := [language for language, text in found.items() if text is None]:
-                        emptied += [f"{name}.{language}" for language in nulls]
-                        maps[name] = {key: text for key, text in found.items() if text is not None} or None
-                    continue
-                names.append(name)
-                if found in ("", {}, []):
-                    emptied.append(name)
-        return ({**body, **maps} if maps else body), Given(frozenset(names), tuple(emptied))
-
-    def _known(self, body: Mapping[str, object], above: str = "") -> JsonObject:
-        """Return the body with the members that are columns; raise UnknownField for another one."""
-        kept = {}
-        for name, value in body.items():
-            path = f"{above}{name}"
-            if path in self.whole:
-                kept[name] = value
-            elif path in self.above:
-                kept[name] = self._known(value, f"{path}.") if isinstance(value, Mapping) else value
-            elif not self.options.ignores_unknown and path != REJECTED:
-                raise UnknownField(path, self.listed)
-        return kept
-
-    def _renamed(self, body: Mapping[str, object]) -> JsonObject:
-        """Return the body with the members of `renamed` in the places of their columns."""
-        found = [(column, member_at(body, name)) for name, column in self.options.renamed]
-        moved = {name.partition(".")[0] for name, _ in self.options.renamed}
-        whole = {name: value for name, value in body.items() if name not in moved}
-        for column, value in found:
-            if column and value is not None:
-                put(whole, column.split("."), value)
-        return whole
-
-
-def trimmed_all(texts: Sequence[str]) -> list[str]:
-    """Return the texts trimmed; most of the time one look at all of them shows that nothing is to be done."""
-    joined = "".join(texts)
-    if joined.isascii() and joined.isprintable() and " " not in joined:
-        return list(texts)
-    return [trimmed(text) for text in texts]
+def _name_among(name: str, given: Sequence[str], flag: str) -> str:
+    """Return the name as the header has it; the case counts only where two names differ in nothing else."""
+    if name in given:
+        return name
+    found = [each for each in given if each.lower() == name.lower()]
+    if len(found) != 1:
+        raise UnreadableFile(f"Line 1: there is no column {name!r}, which {flag} names.")
+    return found[0]
 
 
 def put(body: JsonObject, path: Sequence[str], value: object) -> None:
@@ -499,75 +325,6 @@ def _without_empty_objects(body: JsonObject, columns: Sequence[Column]) -> JsonO
 
 def _copied(value: Mapping[str, object]) -> JsonObject:
     return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
-
-
-def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[tuple[str, object]]:
-    """Return the columns with the values that all rows have, as JSON has them."""
-    types = {column.name: column.type for column in columns}
-    values = []
-    for name, text in options.constants:
-        name = _column_name(name, columns)
-        column = _localized(name, columns)
-        if name not in types and column is None:
-            raise UnreadableFile(f"--set: {unknown_column(name, columns)}")
-        try:
-            values.append((name, read_cell(name, column.type if column else types[name], text)))
-        except InvalidInput as error:
-            raise UnreadableFile(f"--set: {error.message}") from None
-    return values
-
-
-def _name_among(name: str, given: Sequence[str], flag: str) -> str:
-    """Return the name as the header has it; the case counts only where two names differ in nothing else."""
-    if name in given:
-        return name
-    found = [each for each in given if each.lower() == name.lower()]
-    if len(found) != 1:
-        raise UnreadableFile(f"Line 1: there is no column {name!r}, which {flag} names.")
-    return found[0]
-
-
-def _column_name(name: str, columns: Sequence[Column]) -> str:
-    """Return the name as the column has it, whatever its case in the file."""
-    if any(name == column.name for column in columns) or name in REJECT_COLUMNS:
-        return name
-    prefix, separator, language = name.rpartition(".")
-    for column in columns:
-        if column.type is ColumnType.LOCALIZED:
-            if separator and prefix.lower() == column.name.lower():
-                return f"{column.name}.{language}"
-        elif name.lower() == column.name.lower():
-            return column.name
-    return name
-
-
-def _language_in_case(
-    name: str, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions
-) -> str:
-    """Return the name with its language as the tenant has it, unless another column has that already."""
-    column = _localized(name, columns)
-    if column is None:
-        return name
-    for language in options.languages:
-        meant = f"{column.name}.{language}"
-        if meant.lower() == name.lower() and meant not in names:
-            return meant
-    return name
-
-
-def _localized(name: str, columns: Sequence[Column]) -> Column | None:
-    prefix, separator, language = name.rpartition(".")
-    if not separator or not language:
-        return None
-    return next(
-        (column for column in columns if column.type is ColumnType.LOCALIZED and column.name == prefix), None
-    )
-
-
-def _is_named(column: Column, name: str) -> bool:
-    if column.type is ColumnType.LOCALIZED:
-        return name.startswith(f"{column.name}.")
-    return name == column.name
 
 
 def shown_name(column: Column) -> str:

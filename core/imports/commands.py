@@ -14,7 +14,7 @@ from tqdm import tqdm
 from core.errors import DomainError
 from core.imports.columns import ReadingOptions, shown_name
 from core.imports.exporting import exported_documents, output_file, used_languages, write_documents
-from core.imports.files import STANDARD_INPUT, InputFile
+from core.imports.files import STANDARD_INPUT, Format, InputFile, format_of_name
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.options import (
@@ -30,7 +30,6 @@ from core.imports.options import (
     whole_number,
 )
 from core.imports.orders import ImportOrder
-from core.imports.records import Format, format_of_name
 from core.imports.removals import (
     PERCENT_WITHOUT_LIMIT,
     REMOVING_MODES,

@@ -17,8 +17,7 @@ import zstandard
 from django.db import connection, transaction
 
 from core.imports.columns import APOSTROPHED, Column, ColumnType, written_list
-from core.imports.files import BYTE_ORDER_MARK, STANDARD_INPUT, UnwritableFile
-from core.imports.records import Format
+from core.imports.files import BYTE_ORDER_MARK, STANDARD_INPUT, Format, UnwritableFile
 from core.imports.resources import Export
 from core.json_types import JsonMapping
 from core.representation.fields import Languages

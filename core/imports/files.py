@@ -1,4 +1,7 @@
-"""Input files: plain, gzip or zstd, or standard input, read line by line without ever holding them whole."""
+"""Input files: plain, gzip or zstd, or standard input, read line by line without ever holding them whole.
+
+And how rows are written in them.
+"""
 
 import codecs
 import gzip
@@ -12,9 +15,11 @@ import tempfile
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
+import orjson
 import zstandard
 
 from core.errors import DomainError
@@ -201,6 +206,59 @@ class InputFile:
             return io.BufferedReader(_ZstdStream(self.raw), CHUNK)
         self.plain = io.BufferedReader(kept_open, CHUNK)
         return self.plain
+
+
+class Format(StrEnum):
+    """How rows are written in a file."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    JSON = "json"  # an array
+
+    @property
+    def unit(self) -> str:
+        """What the number of a row counts."""
+        return "Entry" if self is Format.JSON else "Line"
+
+
+def format_of_name(name: str) -> Format | None:
+    """Tell the format from a file's name, compressed or not."""
+    for suffix in reversed(name.lower().split(".")[1:]):
+        if suffix == "csv":
+            return Format.CSV
+        if suffix in ("jsonl", "ndjson"):
+            return Format.JSONL
+        if suffix == "json":
+            return Format.JSON
+    return None
+
+
+def format_of(file: InputFile, named: Format | None = None) -> Format:
+    """Return the format that is named, by the user or the file's name; else tell it from the first character.
+
+    That also tells an array from JSON Lines, whatever the name.
+    """
+    named = named or format_of_name(file.name)
+    if named is Format.CSV:
+        return named
+    first = next((content.strip() for _, content, _ in file.lines() if content.strip()), b"")
+    start = first[:1]
+    if start == b"{" and named is Format.JSON and not is_json(first):
+        raise UnreadableFile(
+            "The file is one JSON object, not a list of rows: take the list out of it,"
+            " for instance by jq '.customers'."
+        )
+    if start == b"[" and (named or file.name == STANDARD_INPUT):
+        return Format.JSON
+    return Format.JSONL if named or start == b"{" else Format.CSV
+
+
+def is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 class _Unclosed(io.RawIOBase):

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 from core.imports.columns import DEFAULT_OPTIONS, ReadingOptions
-from core.imports.files import InputFile
+from core.imports.files import Format, InputFile
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
-from core.imports.records import Format
 from core.imports.removals import RemovalLimit
 from core.imports.resources import ImportResource
 from core.sql.lock_limits import LONGEST_LOCK

@@ -10,9 +10,9 @@ from typing import Self
 import orjson
 
 from core.imports.columns import REJECT_COLUMNS
-from core.imports.files import UnwritableFile
+from core.imports.files import Format, UnwritableFile
 from core.imports.merge import Refusal
-from core.imports.records import FileHeader, Format
+from core.imports.rows import FileHeader
 
 BYTES_AT_ONCE = 65_536
 

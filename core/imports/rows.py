@@ -1,7 +1,9 @@
 """A row of a file as it is read, whatever the format."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import chain
 
 from core.errors import DomainError
 from core.imports.columns import Given
@@ -15,6 +17,13 @@ class BrokenLine(DomainError):
     """The line is not what the format asks for."""
 
     code = "broken_line"
+
+
+class UnclosedQuote(BrokenLine):
+    """A quote opens in the line and is not closed where it could be."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"Line {line} has a quote that is not closed within 1 MiB.")
 
 
 class WrongEncoding(DomainError):
@@ -44,14 +53,34 @@ class Record:
     given: Given = NOTHING_GIVEN
 
 
-class Reading(Protocol):
-    """A file that is being read, from its first row on."""
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """The header line of a CSV file: the names in it, the columns that these are, and the delimiter.
 
+    Files of JSON have an empty one.
+    """
+
+    given_names: Sequence[str] = ()
+    names: Sequence[str] = ()
+    delimiter: str = ","
+
+
+class RecordFile(ABC):
+    """The rows of a file, which can be read several times. `header` is empty but for CSV.
+
+    `has_more` says whether a slice of rows was not the last one.
+    """
+
+    header: FileHeader
     has_more: bool
 
-    def next_slice(self) -> list[Record]:
-        """Return the next rows: LINES_AT_ONCE, or a few more or less; none where only empty lines are left.
+    @abstractmethod
+    def slices(self) -> Generator[list[Record]]:
+        """Begin at the first row, and yield LINES_AT_ONCE rows at a time, or a few more or less.
 
-        Raises UnreadableFile once the rows before what cannot be read were returned.
+        A slice may be empty where only empty lines are left. Of several readings only the last one can go on.
+        Raises UnreadableFile where the file cannot be read on, behind a slice of the rows before that.
         """
-        ...
+
+    def __iter__(self) -> Iterator[Record]:
+        return chain.from_iterable(self.slices())

@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,12 +15,12 @@ from django.utils import timezone
 
 from core.errors import DomainError
 from core.imports.exporting import stored_document
+from core.imports.files import Format
 from core.imports.handovers import lines_to_apply_together
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun
 from core.imports.orders import ImportOrder, Listener
-from core.imports.records import Format, RecordFile
 from core.imports.rejects import RejectsFile
 from core.imports.removals import (
     REMOVING_MODES,
@@ -30,7 +30,7 @@ from core.imports.removals import (
     check_removals,
     count_stored,
 )
-from core.imports.rows import Reading, Record
+from core.imports.rows import Record, RecordFile
 from core.imports.writers import DELETIONS_AT_ONCE, Batch, TableWriter, refusal_of
 from core.json_types import JsonObject
 from core.sql.lock_limits import LockedForTooLong, LockLimit
@@ -99,7 +99,7 @@ class ImportRunner(ABC):
     last_line: int = 0
     untold: int = 0
     ahead: frozenset[int] = frozenset()
-    reading: Reading | None = None
+    reading: Generator[list[Record]] | None = None
     waiting: list[Record] = field(default_factory=list)
 
     def run(self) -> None:
@@ -182,13 +182,16 @@ class ImportRunner(ABC):
 
     def _has_rows(self) -> bool:
         """Say whether rows are left to be applied; read on until some are waiting."""
-        reading = self.reading = self.reading or self.rows.begin()
-        while not self.waiting and reading.has_more:
+        reading = self.reading = self.reading or self.rows.slices()
+        while not self.waiting and self.rows.has_more:
             if self.untold:
                 self.check_stop()
                 self.listener.read(self.untold)
                 self.untold = 0
-            self.waiting = self._still_to_apply(reading.next_slice())
+            rows = next(reading)
+            if not self.rows.has_more:
+                reading.close()
+            self.waiting = self._still_to_apply(rows)
         if self._is_at_end():
             self._notice_unended_line()
         return bool(self.waiting)
@@ -233,11 +236,11 @@ class ImportRunner(ABC):
 
     def _is_last_slice(self, most: int) -> bool:
         """Say whether so many rows are all that is left, and have been read."""
-        is_read = self.reading is not None and not self.reading.has_more
+        is_read = self.reading is not None and not self.rows.has_more
         return is_read and 0 < len(self.waiting) <= most
 
     def _is_at_end(self) -> bool:
-        return self.reading is not None and not self.reading.has_more and not self.waiting
+        return self.reading is not None and not self.rows.has_more and not self.waiting
 
     def _notice_unended_line(self) -> None:
         if self.order.mode in REMOVING_MODES:

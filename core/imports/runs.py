@@ -18,12 +18,13 @@ from psycopg.errors import QueryCanceled
 from core.actors import with_source
 from core.errors import Conflict, DomainError
 from core.imports.columns import Column
-from core.imports.files import UnreadableFile, UnwritableFile
+from core.imports.csv_rows import CsvFile
+from core.imports.files import Format, UnreadableFile, UnwritableFile, format_of
+from core.imports.json_rows import JsonFile
 from core.imports.merge import COUNTS, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
 from core.imports.orders import ImportOrder, Listener
-from core.imports.records import RecordFile, format_of
 from core.imports.rejects import RejectsFile
 from core.imports.resources import ImportResource
 from core.imports.runner import NOT_APPLIED, Report
@@ -43,6 +44,11 @@ HOLD_NEW = (
 )
 HOLD = "SELECT pg_try_advisory_lock(%s, %s)"
 RELEASE = "SELECT pg_advisory_unlock(%s, %s)"
+RECORD_FILES: dict[Format, type[CsvFile] | type[JsonFile]] = {
+    Format.CSV: CsvFile,
+    Format.JSONL: JsonFile,
+    Format.JSON: JsonFile,
+}
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
 
 
@@ -152,7 +158,7 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     if order.mode is not Mode.DELETE:
         require_room(order.tenant)
     kind = format_of(order.file, order.format)
-    rows = RecordFile(
+    rows = RECORD_FILES[kind](
         order.file,
         kind,
         columns,

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from core.background.jobs import enqueue_job
 from core.errors import Conflict, InvalidInput
 from core.imports.columns import ReadingOptions
-from core.imports.files import InputFile, UnreadableFile
+from core.imports.files import Format, InputFile, UnreadableFile, format_of
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun
 from core.imports.parts import (
@@ -22,11 +22,10 @@ from core.imports.parts import (
     PreparedRow,
     store_parts,
 )
-from core.imports.records import Format, RecordFile, format_of
 from core.imports.removals import REMOVING_MODES, UnreadLines, read_removal_limit
 from core.imports.resources import ImportResource
 from core.imports.runner import WHOLE_FILE, kept_reject
-from core.imports.runs import columns_of_file
+from core.imports.runs import RECORD_FILES, columns_of_file
 from core.imports.writers import refusal_of
 from core.journal.undo.jobs import actor_as_json, requested_by
 from core.tenancy.callers import TenantRecord
@@ -151,7 +150,7 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
         columns = columns_of_file(upload.kind, upload.mode)
         reading = ReadingOptions(languages=upload.tenant.languages)
         language = upload.tenant.default_language
-        rows = RecordFile(file, kind, columns, default_language=language, options=reading)
+        rows = RECORD_FILES[kind](file, kind, columns, default_language=language, options=reading)
         if kind is Format.CSV:
             run.file_header = {"names": rows.header.given_names, "delimiter": rows.header.delimiter}
         for record in rows:

@@ -21,13 +21,14 @@ from core.api.parameters import header_parameter, key_in, query_parameter
 from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput, MalformedBody, NotFound
+from core.imports.files import Format
 from core.imports.merge import Refusal
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.parts import MAX_REMOVED, cancel_import
-from core.imports.records import FileHeader, Format
 from core.imports.rejects import RejectLines
 from core.imports.resources import registered_resources
+from core.imports.rows import FileHeader
 from core.imports.undo import job_of, last_undo
 from core.imports.uploads import Upload, submit_import
 from core.journal.undo.changes import Undone

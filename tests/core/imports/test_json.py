@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Customer
-from core.imports.files import LONGEST_LINE, InputFile, UnreadableFile
+from core.imports.files import LONGEST_LINE, Format, InputFile, UnreadableFile, format_of
 from core.imports.json_arrays import array_entries
-from core.imports.records import Format, format_of
 from coupons.models import Coupon
 
 VALUES = st.recursive(

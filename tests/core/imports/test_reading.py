@@ -14,14 +14,14 @@ from core.imports.columns import (
     DEFAULT_OPTIONS,
     Column,
     ColumnType,
-    Header,
     ReadingOptions,
     read_list,
     written_list,
 )
-from core.imports.files import LONGEST_LINE, InputFile, UnreadableFile
-from core.imports.records import Format, RecordFile, format_of
+from core.imports.csv_rows import CsvFile, Header
+from core.imports.files import LONGEST_LINE, Format, InputFile, UnreadableFile, format_of
 from core.imports.rows import Record
+from core.imports.runs import RECORD_FILES
 
 COLUMNS = (
     Column("id", is_required=True),
@@ -39,7 +39,7 @@ def records(path, kind=Format.CSV, columns=COLUMNS):
     with InputFile(str(path)) as file:
         return [
             (record.line, record.source, record.error.message if record.error else record.body)
-            for record in RecordFile(file, kind, columns)
+            for record in RECORD_FILES[kind](file, kind, columns)
         ]
 
 
@@ -70,7 +70,7 @@ def test_standard_input_can_be_read_several_times(monkeypatch):
     with InputFile("-") as file:
         assert file.size == 5
         for _ in range(2):
-            assert [record.body for record in RecordFile(file, Format.CSV, COLUMNS)] == [{"id": "a"}]
+            assert [record.body for record in CsvFile(file, Format.CSV, COLUMNS)] == [{"id": "a"}]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_rows(tmp_path):
@@ -272,7 +272,7 @@ def test_rows_before_what_cannot_be_read_come_first(tmp_path, kind, header, row)
     path.write_bytes(gzip.compress(content.encode(), mtime=0)[:-8])  # without the length and checksum
     read: list[Record] = []
     with InputFile(str(path)) as file, pytest.raises(UnreadableFile) as broken:
-        read.extend(RecordFile(file, kind, COLUMNS))
+        read.extend(RECORD_FILES[kind](file, kind, COLUMNS))
     lines = (header + row * len(read)).count("\n")
     last = re.search(r"is broken after line (\d+):", broken.value.message)
     assert last
@@ -313,7 +313,7 @@ def bodies(path, options=DEFAULT_OPTIONS, encoding=None):
     with InputFile(str(path), encoding=encoding) as file:
         return [
             record.error.message if record.error else record.body
-            for record in RecordFile(file, Format.CSV, COLUMNS, options=options)
+            for record in CsvFile(file, Format.CSV, COLUMNS, options=options)
         ]
 
 
@@ -479,7 +479,7 @@ def test_what_pasting_leaves_around_an_id_is_trimmed(tmp_path, text):
     path = tmp_path / "rows"
     path.write_text(f"position,id\n1,{text}\n", encoding="utf-8")
     with InputFile(str(path)) as file:
-        [record] = RecordFile(file, Format.CSV, (Column("id", is_id=True), Column("position")))
+        [record] = CsvFile(file, Format.CSV, (Column("id", is_id=True), Column("position")))
     assert record.body == {"id": "a b", "position": "1"}
 
 
@@ -515,6 +515,6 @@ def test_rows_over_many_lines_come_a_few_at_a_time(tmp_path):
     row = ',"' + "\n".join(["x" * 1_000] * 900) + '"\n'
     path.write_text("id,name\n" + "".join(f"{number}{row}" for number in range(20)))
     with InputFile(str(path)) as file:
-        slices = list(RecordFile(file, Format.CSV, COLUMNS).slices())
+        slices = list(CsvFile(file, Format.CSV, COLUMNS).slices())
     assert sum(map(len, slices)) == 20
     assert max(map(len, slices)) <= 2
