@@ -27,7 +27,7 @@ from segments.operations.items import ITEM_ASSIGNMENTS, ItemType, checked_items
 from segments.representations import CUSTOMER_ASSIGNMENT, ITEM_ASSIGNMENT, validity
 
 AnyRow = TypeVar("AnyRow")
-StagedRows = list[StagedRow | DomainError]
+StagedRows = Sequence[StagedRow | DomainError]
 SEGMENT = merge_specs.Reference("segment", "segments_segment", "segment", "segment")
 OTHER = frozenset({"created_at", "modified_at", "assignment_type"})
 """Columns that no file says."""
@@ -214,12 +214,12 @@ def staged_rows(
     staged: Callable[[Sequence[AnyRow], Sequence[str | None]], list[StagedRow]],
 ) -> StagedRows:
     """Return the rows as they are `staged` along with their other names; errors stay where they are."""
-    found: StagedRows = [row if isinstance(row, DomainError) else () for row in rows]
-    read = [(place, row, names[place]) for place, row in enumerate(rows) if not isinstance(row, DomainError)]
-    values = staged([row for _, row, _ in read], [name for _, _, name in read])
-    for (place, _, _), row in zip(read, values, strict=True):
-        found[place] = row
-    return found
+    read = [row for row in rows if not isinstance(row, DomainError)]
+    if len(read) == len(rows):
+        return staged(read, names)
+    named = [name for row, name in zip(rows, names, strict=True) if not isinstance(row, DomainError)]
+    values = iter(staged(read, named))
+    return [row if isinstance(row, DomainError) else next(values) for row in rows]
 
 
 def staged_members(rows: Sequence[SegmentCustomerRow], emails: Sequence[str | None]) -> list[StagedRow]:
