@@ -28,6 +28,7 @@ from core.imports.files import LINES_AT_ONCE
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportPart, ImportReject, ImportRun, ImportState
+from core.imports.rejects import KEPT_REJECTS, kept_reject
 from core.imports.removals import (
     REMOVING_MODES,
     RemovalLimit,
@@ -37,7 +38,7 @@ from core.imports.removals import (
 )
 from core.imports.resources import ImportResource, registered_resources
 from core.imports.rows import Record
-from core.imports.runner import KEPT_REJECTS, count_in, kept_reject
+from core.imports.runner import count_in
 from core.imports.runs import hold_replacement
 from core.imports.writers import Batch
 from core.journal.undo.jobs import actor_of

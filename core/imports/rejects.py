@@ -1,4 +1,4 @@
-"""The file of refused rows: each as it stood in the source, with its line and the reason behind it."""
+"""Refused rows: the file that has each as it is in the source with line and reason, and what a run keeps."""
 
 import csv
 import io
@@ -9,12 +9,29 @@ from typing import Self
 
 import orjson
 
+from core.errors import DomainError
 from core.imports.columns import REJECT_COLUMNS
 from core.imports.files import Format, UnwritableFile
 from core.imports.merge import Refusal
+from core.imports.models import ImportReject, ImportRun
 from core.imports.rows import FileHeader
 
 BYTES_AT_ONCE = 65_536
+KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
+KEPT_SOURCE = 2_000  # characters of each kept row
+UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
+
+
+class TooManyRejects(DomainError):
+    """More rows were refused than the operator allows; the batch in which that happened is not applied."""
+
+    code = "too_many_rejects"
+
+
+class NotAllOrNothing(DomainError):
+    """Rows of an import that is all or nothing were refused, so nothing was applied."""
+
+    code = "rows_refused"
 
 
 class RejectLines:
@@ -123,3 +140,11 @@ class RejectsFile:
         except OSError as error:
             raise UnwritableFile(f"{self.path} cannot be written: {error.strerror}.") from error
         return self.size
+
+
+def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:
+    """Return what is kept of a refused row."""
+    source = "" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE]
+    return ImportReject(
+        run=run, line=refusal.line, reason=refusal.code, message=refusal.message, source=source
+    )

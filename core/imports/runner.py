@@ -21,7 +21,13 @@ from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun
 from core.imports.orders import ImportOrder, Listener
-from core.imports.rejects import RejectsFile
+from core.imports.rejects import (
+    KEPT_REJECTS,
+    NotAllOrNothing,
+    RejectsFile,
+    TooManyRejects,
+    kept_reject,
+)
 from core.imports.removals import (
     REMOVING_MODES,
     TooManyRemovals,
@@ -36,25 +42,10 @@ from core.json_types import JsonObject
 from core.sql.lock_limits import LockedForTooLong, LockLimit
 
 WHOLE_FILE = sys.maxsize
-KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
-KEPT_SOURCE = 2_000  # characters of each kept row
-UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
 SHOWN_REFUSALS = 5
 SLICED_MODES = (Mode.UPSERT, Mode.INSERT)
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 FIRST_DELETIONS = 100  # rows of the first batch, where what is deleted along with a row may be much
-
-
-class TooManyRejects(DomainError):
-    """More rows were refused than the operator allows; the batch in which that happened is not applied."""
-
-    code = "too_many_rejects"
-
-
-class NotAllOrNothing(DomainError):
-    """Rows of an import that is all or nothing were refused, so nothing was applied."""
-
-    code = "rows_refused"
 
 
 NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals, LockedForTooLong)
@@ -492,14 +483,6 @@ def rows_of_part(order: ImportOrder) -> int:
 def is_whole_file(order: ImportOrder) -> bool:
     """Say whether the file is applied at once: all or nothing, or a dry run."""
     return order.is_atomic or order.dry_run
-
-
-def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:
-    """Return what is kept of a refused row."""
-    source = "" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE]
-    return ImportReject(
-        run=run, line=refusal.line, reason=refusal.code, message=refusal.message, source=source
-    )
 
 
 def count_in(run: ImportRun, tally: Tally) -> None:

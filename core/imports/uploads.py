@@ -22,9 +22,10 @@ from core.imports.parts import (
     PreparedRow,
     store_parts,
 )
+from core.imports.rejects import kept_reject
 from core.imports.removals import REMOVING_MODES, UnreadLines, read_removal_limit
 from core.imports.resources import ImportResource
-from core.imports.runner import WHOLE_FILE, kept_reject
+from core.imports.runner import WHOLE_FILE
 from core.imports.runs import RECORD_FILES, columns_of_file
 from core.imports.writers import refusal_of
 from core.journal.undo.jobs import actor_as_json, requested_by

@@ -12,6 +12,7 @@ from core.imports import runner
 from core.imports.files import LINES_AT_ONCE, InputFile
 from core.imports.merge import Merge
 from core.imports.models import ImportReject, ImportRun
+from core.imports.rejects import KEPT_SOURCE
 from core.timestamps import format_time
 from segments.models import CustomerAssignment
 from tests.core.imports.conftest import members
@@ -280,5 +281,5 @@ def test_of_long_refused_rows_the_beginning_is_kept(shop, upsert, write, tmp_pat
     rejects = tmp_path / "rejects.jsonl"
     path = write("rows.jsonl", '{"segmentId":"' + "x" * 100_000 + '","customerId":"C1"}')
     upsert("segment_customers", path, "--rejects", rejects)
-    assert len(ImportReject.objects.get().source) == runner.KEPT_SOURCE
+    assert len(ImportReject.objects.get().source) == KEPT_SOURCE
     assert len(rejects.read_text()) > 100_000
