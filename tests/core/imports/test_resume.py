@@ -270,3 +270,28 @@ def test_an_import_that_another_process_works_on_is_not_resumed(
         other.close()
     assert f"Waiting: import {run.pk} is at work in another process." in capsys.readouterr().err
     assert upsert("segment_customers", path, "--resume").json["run"] == run.pk
+
+
+def test_a_new_run_is_held_before_anybody_can_see_it(shop, upsert, write):
+    held: list[tuple[int]] = []
+
+    def watch(execute: Callable[..., Any], statement: str, *arguments: Any) -> Any:
+        if statement.startswith(f'INSERT INTO "{ImportRun._meta.db_table}"'):
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
+                    " AND pid = pg_backend_pid()",
+                    [int(Lock.IMPORT_RUN)],
+                )
+                held.extend(cursor.fetchall())
+        return execute(statement, *arguments)
+
+    with connection.execute_wrapper(watch):
+        upsert("segment_customers", write("rows.csv", "segmentId,customerId", "S1,C1"))
+    assert held == [(ImportRun.objects.get().pk,)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE classid = %s AND objid = %s",
+            [int(Lock.IMPORT_RUN), held[0][0]],
+        )
+        assert cursor.fetchone() == (0,)
