@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.imports.merge_specs import ROW_COLUMNS
 
 PLAIN = r"[ !#-+\--\[\]-~]"  # printable ASCII but the comma, the quote and the backslash
+NO_ID = r"(?! |\d\.\d+[Ee]\+\d+(?:,|\Z))"  # a blank to be trimmed, a number that a spreadsheet shortened
 NULL = r"\N"  # as COPY's text format writes it
 
 
@@ -15,8 +16,9 @@ class PlainRow:
     """Which ids make a whole row: for each staged column the column of the file.
 
     A line counts as plain when each of its values has at most `longest` characters (required ones at least
-    one) and none that CSV or COPY treats specially. What `read` of the kind does with such a line must be
-    to take the ids as they are, and to leave everything else of the row absent.
+    one), none that CSV or COPY treats specially, and nothing that is trimmed or refused where ids are read.
+    What `read` of the kind does with such a line must be to take the ids as they are, and to leave everything
+    else of the row absent.
     """
 
     columns: Mapping[str, str]
@@ -27,7 +29,7 @@ class PlainRow:
         """Return what plain lines below this header look like; None when no line can be plain."""
         if not set(header) <= set(self.columns.values()):
             return None
-        values = [f"{PLAIN}{{{int(name in self.required)},{self.longest}}}" for name in header]
+        values = [f"{NO_ID}{PLAIN}{{{int(name in self.required)},{self.longest}}}(?<! )" for name in header]
         return re.compile(",".join(values).encode())
 
     def copier(self, header: Sequence[str], given: Sequence[str]) -> Callable[[int, str], str]:

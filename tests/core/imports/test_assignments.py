@@ -28,6 +28,24 @@ def test_new_rows_are_created_and_a_second_import_changes_nothing(shop, upsert, 
     assert set(CustomerAssignment.objects.values_list("id", "modified_at")) == written
 
 
+@pytest.mark.parametrize("row", ["S1, C1,", " S1,C1 ,", "S1 , C1 , L1 "])
+def test_blanks_around_ids_are_trimmed_in_lines_of_ids_only_as_in_others(shop, upsert, write, row):
+    header = "segmentId,customerId,legalEntityId"
+    assert upsert("segment_customers", write("rows.csv", header, row)).counts == {"created": 1}
+    quoted = ",".join(f'"{value}"' for value in row.split(","))
+    assert upsert("segment_customers", write("quoted.csv", header, quoted)).counts == {"unchanged": 1}
+
+
+def test_a_shortened_number_is_named_in_lines_of_ids_only_as_in_others(shop, upsert, write):
+    answers = [
+        upsert("segment_customers", write("rows.csv", "segmentId,customerId", row))
+        for row in ("S1,1.2E+5", '"S1","1.2E+5"')
+    ]
+    [[plain], [quoted]] = [answer.json["firstRefusals"] for answer in answers]
+    assert plain == quoted
+    assert "looks like a long number that a spreadsheet shortened" in plain["message"]
+
+
 def test_json_lines_are_the_bodies_of_the_api(shop, upsert, write):
     rows = [
         {
