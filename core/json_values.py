@@ -17,19 +17,48 @@ from core.errors import InvalidInput
 DEEPEST = 30
 """How many levels of objects and lists a value may have."""
 
+SHORT = 2_048
+"""Up to so many bytes it pays to count brackets first."""
+
 LARGEST_DOCUMENT = 262_144  # bytes of compact JSON
 
 TEXT_OR_NAME = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"[ \t\r\n]*(:?)', re.DOTALL)
 """A text in JSON; what follows tells whether it is the name of a member."""
 
+OUTLINE = bytes.maketrans(b"{}", b"[]")
+ALL_BUT_OUTLINE = bytes(set(range(256)) - set(b'[]{}"'))
+
 
 def is_nested_too_deeply(value: object, source: bytes) -> bool:
-    return source.count(b"{") + source.count(b"[") > DEEPEST and is_deeper_than(value, DEEPEST)
+    """Say whether the value has more than DEEPEST levels; most texts show that it has not."""
+    has_few_brackets = len(source) <= SHORT and source.count(b"{") + source.count(b"[") <= DEEPEST
+    return not (has_few_brackets or is_shallow(source)) and is_deeper_than(value, DEEPEST)
+
+
+def is_shallow(source: bytes) -> bool:
+    """Say whether a JSON text itself shows that it has at most DEEPEST levels.
+
+    Its outline are its brackets, all made square, and its quotation marks. Texts without brackets leave pairs
+    of marks side by side, one that has brackets a single mark before them. Of the brackets that remain, empty
+    pairs are the innermost level: each round takes one level away.
+    """
+    outline = source.translate(OUTLINE, ALL_BUT_OUTLINE).replace(b'""', b"")
+    if b'"' in outline or has_escape(source, b'\\"'):
+        return False
+    rounds = 0
+    while outline and rounds < DEEPEST:
+        outline = outline.replace(b"[]", b"")
+        rounds += 1
+    return not outline
+
+
+def has_escape(source: bytes, escape: bytes) -> bool:
+    return b"\\" in source and escape in source  # one byte is looked for ten times as fast as several
 
 
 def holds_nul(value: object, source: bytes) -> bool:
     """Say whether a text in the value holds U+0000, which PostgreSQL stores nowhere."""
-    return b"\\u0000" in source and "\x00" in flat_text(value)
+    return has_escape(source, b"\\u0000") and "\x00" in flat_text(value)
 
 
 def repeated_name(value: object, source: bytes) -> str | None:

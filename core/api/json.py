@@ -16,7 +16,7 @@ from rest_framework.renderers import BaseRenderer
 from core.api.error_bodies import status_of
 from core.api.preferences import wants_strict
 from core.errors import InvalidBody, MalformedBody, Problem
-from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
+from core.json_values import DEEPEST, SHORT, has_escape, holds_nul, is_nested_too_deeply, repeated_name
 from core.sql.upserts import RowResult
 from core.text import normalized_json
 
@@ -53,6 +53,8 @@ class JsonParser(BaseParser):
             body = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise MalformedBody(f"The body is not valid JSON: {error}") from error
+        if is_plain(content) and not refuses_repeated:
+            return body
         if is_nested_too_deeply(body, content):
             raise MalformedBody(f"The body is nested more than {DEEPEST} levels deep.")
         if holds_nul(body, content):
@@ -62,9 +64,22 @@ class JsonParser(BaseParser):
                 f"An object in the body has the field {name[:200]} twice; only the last one would count."
             )
             raise InvalidBody([Problem(name[:200], "repeated_field", message)])
-        if not content.isascii() or b"\\u" in content:
+        if not content.isascii() or has_escape(content, b"\\u"):
             return normalized_json(body)
         return body
+
+
+def is_plain(content: bytes) -> bool:
+    """Say whether a short text shows that its value keeps to all that any value must.
+
+    It has too few brackets to be nested too deeply, no escape that could be NUL, and nothing to normalize.
+    """
+    return (
+        len(content) <= SHORT
+        and content.count(b"{") + content.count(b"[") <= DEEPEST
+        and b"\\" not in content
+        and content.isascii()
+    )
 
 
 def is_strict(context: Mapping[str, Any] | None) -> bool:

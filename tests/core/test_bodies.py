@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from core.bodies import (
     Body,
     ClientId,
+    Code,
     DocumentBody,
     Instant,
+    OptionalReference,
     Reference,
     Validity,
     read_bodies,
@@ -179,6 +181,47 @@ def test_rows_are_read_apart_from_each_other():
     assert (first, last) == (read_body(Order, GOOD), read_body(Order, {**GOOD, "id": "b"}))
     assert isinstance(refused, DomainError)
     assert refused.message == "siteCode must not be empty."
+
+
+PASTED_IDS = st.text(alphabet='1.5E+ a"“\u200b\u00a0\n\x00ö', max_size=8) | st.none()
+
+
+class Row(Body, kw_only=True):
+    product: Reference
+    note: OptionalReference | None = None
+    code: Code = ""
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({"product": PASTED_IDS, "note": PASTED_IDS, "code": PASTED_IDS}), max_size=3
+    )
+)
+def test_rows_are_read_at_once_as_they_are_one_by_one(rows):
+    """Ids of many rows are compared with their patterns only where they may not match."""
+
+    def alone(row):
+        try:
+            return read_body(Row, row)
+        except InvalidBody as refused:
+            return refused
+
+    def said(body):
+        return body.problems if isinstance(body, InvalidBody) else msgspec.to_builtins(body)
+
+    assert [said(body) for body in read_bodies(Row, rows)] == [said(alone(row)) for row in rows]
+
+
+@pytest.mark.parametrize("known", [{}, {"note": None}, {"note": "", "code": "b"}])
+def test_ids_in_rows_keep_their_bounds_and_defaults(known):
+    [read, *refused] = read_bodies(Row, [{"product": "a", **known}, {"product": ""}, {"product": None}, {}])
+    assert (read.product, read.note, read.code) == ("a", known.get("note"), known.get("code", ""))
+    assert [row.message for row in refused] == [
+        "product must not be empty.",
+        "product is missing.",
+        "product is missing.",
+    ]
+    assert read_bodies(Row, [{"product": "a", **known}])[0].note == known.get("note")
 
 
 JSON = st.recursive(

@@ -1,4 +1,4 @@
-"""Names that an object of JSON has twice."""
+"""How deep a value is nested, and names that an object of JSON has twice."""
 
 import json
 
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from core.json_values import repeated_name
+from core import json_values
+from core.json_values import DEEPEST, is_deeper_than, is_nested_too_deeply, is_shallow, repeated_name
 
 NAMES = some.text(alphabet='ab:"', max_size=2)
 TEXTS = some.text(alphabet='a:"\\{},é', max_size=4)
@@ -43,3 +44,33 @@ def test_what_a_program_has_written_repeats_no_name(
 ) -> None:
     source = json.dumps(value, indent=indent, ensure_ascii=is_ascii).encode()
     assert repeated_name(orjson.loads(source), source) is None
+
+
+def nested(levels: int, *, beside: str = "x") -> object:
+    """Return a value of so many levels, with a text beside each of the inner ones."""
+    value: object = []
+    for _ in range(levels - 1):
+        value = {"a": beside, "b": value}
+    return value
+
+
+@pytest.mark.parametrize("levels", [1, DEEPEST, DEEPEST + 1, DEEPEST + 2])
+@pytest.mark.parametrize("beside", ["x" * 200, "}" * 200, "{" * 200, '"}]' * 60, "\\" * 99, "}{", "[", ""])
+def test_no_text_in_a_value_hides_how_deep_it_is(levels: int, beside: str) -> None:
+    value = nested(levels, beside=beside)
+    assert is_nested_too_deeply(value, json.dumps(value).encode()) == (levels > DEEPEST)
+
+
+@given(VALUES, some.sampled_from([None, 1]), some.integers(0, 4))
+def test_the_levels_of_a_text_are_those_of_its_value(value: object, indent: int | None, levels: int) -> None:
+    source = json.dumps(value, indent=indent, ensure_ascii=False).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_values, "DEEPEST", levels)
+        patch.setattr(json_values, "SHORT", 0)
+        assert is_nested_too_deeply(value, source) == is_deeper_than(value, levels)
+
+
+def test_of_a_text_whose_texts_have_no_brackets_the_value_is_not_looked_at() -> None:
+    rows = [{"id": f"P{number}", "mixins": {"shop": [number, {"at": "12:00"}]}} for number in range(200)]
+    assert is_shallow(json.dumps(rows).encode())
+    assert not is_shallow(json.dumps([*rows, {"id": "[0]"}]).encode())
