@@ -49,6 +49,21 @@ def is_shown(category: Sql) -> Sql:
     )
 
 
+def lines_of(categories: Sql) -> Sql:
+    """The SELECT of a recursive table `line (parent_id, is_published)`: the categories and all above them.
+
+    Each row is there once, so many categories cost little more than the different ones above them.
+    """
+    return sql(
+        "SELECT parent_id, is_published FROM catalog_category WHERE id IN {categories}"
+        " UNION SELECT above.parent_id, above.is_published FROM line CROSS JOIN LATERAL ("
+        "SELECT parent_id, is_published FROM catalog_category AS parent"
+        " WHERE id = line.parent_id AND {is_category} LIMIT 1) AS above",
+        categories=categories,
+        is_category=is_category("parent"),
+    )
+
+
 def ancestors(category: Sql) -> Sql:
     """A SELECT of the keys of the categories above (and of the hidden root)."""
     return sql("{line} SELECT parent_id FROM line", line=line(category))

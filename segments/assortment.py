@@ -7,7 +7,7 @@ joins, so that one prepared plan is good for all parameters.
 from collections.abc import Sequence
 from datetime import datetime
 
-from catalog.subtrees import is_shown
+from catalog.subtrees import is_shown, lines_of
 from core.sql.composition import Sql, param, sql, text_array
 from core.windows import open_at
 
@@ -51,16 +51,24 @@ def products_in_assortment(tenant_id: int, segments: Sql, *, product_ids: Sequen
         " UNION"
         " SELECT above.category_id FROM above"
         " JOIN held ON held.category_id = above.ancestor_id AND held.includes_subcategories"
+        "), place AS MATERIALIZED ("
+        " SELECT DISTINCT category_id FROM standing WHERE category_id IN (SELECT category_id FROM covered)"
+        "), line (parent_id, is_published) AS ({lines}"
+        "), shown AS ("
+        # most often nothing above any of them is unpublished, so that they need not be looked at one by one
+        " SELECT place.category_id FROM place"
+        " WHERE NOT EXISTS (SELECT FROM line WHERE NOT is_published) OR {is_shown}"
         ") SELECT wanted.external_id FROM wanted CROSS JOIN LATERAL ("
         "SELECT FROM segments_itemassignment AS assignment"
         " WHERE assignment.product_id = wanted.id AND {counts} LIMIT 1) AS assigned"
         " UNION ALL SELECT standing.external_id FROM standing"
-        " WHERE standing.category_id IN (SELECT category_id FROM covered) AND {shown}",
+        " WHERE standing.category_id IN (SELECT category_id FROM shown)",
         segments=segments,
         tenant=tenant,
         products=text_array(product_ids),
         counts=counts,
-        shown=is_shown(Sql("standing.category_id")),
+        lines=lines_of(Sql("(SELECT category_id FROM place)")),
+        is_shown=is_shown(Sql("place.category_id")),
     )
 
 
