@@ -37,13 +37,14 @@ def is_shown(category: Sql) -> Sql:
     Looks upwards, one index lookup a level, so it costs the same however many categories there are.
     """
     return sql(
-        "NOT EXISTS (WITH RECURSIVE line (parent_id, is_published) AS ("
+        # PostgreSQL would begin the recursion for a product's row, too
+        "({category} IS NULL OR NOT EXISTS (WITH RECURSIVE line (parent_id, is_published) AS ("
         "SELECT parent_id, is_published FROM catalog_category WHERE id = {category}"
         # laterally, since the planner expects long lines, and would else read all categories for each level
         " UNION ALL SELECT above.parent_id, above.is_published FROM line CROSS JOIN LATERAL ("
         "SELECT parent_id, is_published FROM catalog_category AS parent"
         " WHERE id = line.parent_id AND {is_category} LIMIT 1) AS above WHERE line.is_published"
-        ") SELECT FROM line WHERE NOT is_published)",
+        ") SELECT FROM line WHERE NOT is_published))",
         category=category,
         is_category=is_category("parent"),
     )
