@@ -37,8 +37,8 @@ CHECKS = [
 SCHEMA = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
 SCHEMA.app = get_wsgi_application()
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
-FIXED_WORDS = {word for operation in OPERATIONS for word in operation.path.split("/")}
-"""Words of addresses, which no document has as its id: what they lead to is another operation."""
+WORDS = {word for operation in OPERATIONS for word in operation.path.split("/") if "{" not in word}
+"""Words of addresses: an id of that name, such as `search`, would lead to another operation."""
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_every_answer_is_documented(api: Api, operation: Any, caplog: pytest.Log
         for name in case.path_parameters or {}:
             if name == "tenant":
                 case.path_parameters[name] = "acme"
-            elif names_own or case.path_parameters[name] in FIXED_WORDS:
+            elif names_own or str(case.path_parameters[name]) in WORDS:
                 case.path_parameters[name] = "product" if name == "type" else "own"
         with transaction.atomic():
             case.call_and_validate(headers=api.headers, checks=CHECKS)
