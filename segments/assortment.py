@@ -54,7 +54,7 @@ def products_in_assortment(tenant_id: int, segments: Sql, *, product_ids: Sequen
         "), place AS MATERIALIZED ("
         " SELECT DISTINCT category_id FROM standing WHERE category_id IN (SELECT category_id FROM covered)"
         "), line (parent_id, is_published) AS ({lines}"
-        "), shown AS ("
+        "), shown AS MATERIALIZED ("
         # most often nothing above any of them is unpublished, so that they need not be looked at one by one
         " SELECT place.category_id FROM place"
         " WHERE NOT EXISTS (SELECT FROM line WHERE NOT is_published) OR {is_shown}"
