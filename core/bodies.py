@@ -23,7 +23,7 @@ from core.errors import DomainError, InvalidBody, InvalidInput, Problem
 from core.json_types import JsonMapping, JsonObject
 from core.representation.languages import NO_LANGUAGES, CustomType, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
-from core.text import CODE_AS_STORED, ID_AS_STORED, fault_of_id, trimmed
+from core.text import CODE_AS_STORED, ID_AS_STORED, TYPOGRAPHIC_QUOTES, fault_of_id, trimmed
 from core.timestamps import parse_time
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -33,6 +33,7 @@ NO_TEXT = "must be a text"  # said even where a type has a message of its own
 NUMBERS = (int, float, Decimal, str)  # and what is written as one
 MESSAGE = "message"  # the key in Meta.extra of the sentence that follows the name of the field
 PASTED = (CODE_AS_STORED, ID_AS_STORED)  # the patterns of what loses what pasting adds
+NOT_PLAIN = " +" + TYPOGRAPHIC_QUOTES  # what prints and is trimmed, and the sign of a shortened number
 IS_ID = "is_id"  # the key in Meta.extra of a text that loses what pasting adds at its ends
 
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -201,7 +202,7 @@ def _text_of(kind: inspect.Type) -> inspect.StrType | None:
 def _are_plain(texts: Iterable[str | None]) -> bool:
     """Say whether all texts are seen at once to match every one of PASTED; others may match them too."""
     joined = "".join(filter(None, texts))
-    return joined.isascii() and joined.isprintable() and " " not in joined and "+" not in joined
+    return joined.isprintable() and not any(character in joined for character in NOT_PLAIN)
 
 
 def _body_or_error(kind: type[BodyType], value: object, languages: LanguageContext) -> BodyType | DomainError:

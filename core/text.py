@@ -23,6 +23,11 @@ def normalized(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def is_normalized_utf8(text: bytes) -> bool:
+    """Say whether a text in UTF-8, and so each part of it, is in NFC."""
+    return text.isascii() or unicodedata.is_normalized("NFC", text.decode())
+
+
 def normalized_json(value: object) -> object:
     """Return a JSON value with all its texts and member names in NFC, apart from `mixins`."""
     match value:

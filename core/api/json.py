@@ -18,7 +18,7 @@ from core.api.preferences import wants_strict
 from core.errors import InvalidBody, MalformedBody, Problem
 from core.json_values import DEEPEST, SHORT, has_escape, holds_nul, is_nested_too_deeply, repeated_name
 from core.sql.upserts import RowResult
-from core.text import normalized_json
+from core.text import is_normalized_utf8, normalized_json
 
 LARGEST_BATCH = 200
 CREATED = 201, "Created"
@@ -64,7 +64,7 @@ class JsonParser(BaseParser):
                 f"An object in the body has the field {name[:200]} twice; only the last one would count."
             )
             raise InvalidBody([Problem(name[:200], "repeated_field", message)])
-        if not content.isascii() or has_escape(content, b"\\u"):
+        if has_escape(content, b"\\u") or not is_normalized_utf8(content):
             return normalized_json(body)
         return body
 

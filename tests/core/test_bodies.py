@@ -183,7 +183,10 @@ def test_rows_are_read_apart_from_each_other():
     assert refused.message == "siteCode must not be empty."
 
 
-PASTED_IDS = st.text(alphabet='1.5E+ a"“\u200b\u00a0\n\x00ö', max_size=8) | st.none()
+PASTED_IDS = (
+    st.text(alphabet=st.sampled_from('1.5E+ a"“»\u200b\u00a0\u00ad\n\x00ö') | st.characters(), max_size=8)
+    | st.none()
+)
 
 
 class Row(Body, kw_only=True):

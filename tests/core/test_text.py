@@ -1,9 +1,11 @@
 """What is visible of a text, and texts that are the same."""
 
+import json
 import re
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.strategies import text
 
 from core.errors import InvalidInput
@@ -12,6 +14,7 @@ from core.text import (
     ID_AS_STORED,
     SPREADSHEET_NUMBER,
     has_visible_character,
+    is_normalized_utf8,
     normalized,
     normalized_json,
     trimmed,
@@ -28,6 +31,18 @@ def test_texts_are_composed_apart_from_mixins():
         "list": [COMPOSED, 5],
         "mixins": {DECOMPOSED: DECOMPOSED},
     }
+
+
+@given(
+    st.recursive(
+        st.text(alphabet='eé\u0301\u0323"<\u0338ᄀ\u1161', max_size=4),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("e\u0301", max_size=2), inner),
+        max_leaves=4,
+    )
+)
+def test_of_a_normalized_text_in_json_every_text_is_normalized(value):
+    if is_normalized_utf8(json.dumps(value, ensure_ascii=False).encode()):
+        assert normalized_json(value) == value
 
 
 @pytest.mark.parametrize("text", ["a", " . ", "\u00a0x", "é", "🙂", "\u200b-", "❤\ufe0f", "\u0301"])

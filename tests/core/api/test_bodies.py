@@ -46,6 +46,14 @@ def test_a_long_body_is_not_taken_for_a_deep_one() -> None:
     assert parsed(str(rows).replace("'", '"')) == rows
 
 
+@pytest.mark.parametrize("name", ["Café", "Cafe\u0301", "Caf\\u00e9", "Cafe\\u0301"])
+def test_texts_of_a_body_are_composed_however_they_are_written(name: str) -> None:
+    assert parsed(f'[{{"name": "{name}", "mixins": {{"a": "e\\u0301"}}}}]') == [
+        {"name": "Café", "mixins": {"a": "e\u0301"}}
+    ]
+    assert parsed(f'{{"{name}": 1}}') == {"Café": 1}
+
+
 def assert_coding_refused(answer: HttpResponse) -> None:
     assert (answer.status_code, answer["Accept-Encoding"]) == (415, "identity")
     assert "Compressed bodies are not read; send the body without Content-Encoding." in answer.text
