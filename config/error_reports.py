@@ -9,6 +9,7 @@ from sentry_sdk.integrations.django import DjangoIntegration
 from sentry_sdk.types import Event, Hint
 
 from config.command_line import VERSION
+from core.actors import REQUEST_ID_KEY
 from core.observation.log_lines import without_secrets
 from core.observation.requests import current_request, names_of_caller, route_of
 
@@ -26,7 +27,7 @@ def cleaned(event: Event, hint: Hint) -> Event:
         tenant, client, caller = names_of_caller(request)
         event["transaction"] = f"{request.method} {route_of(request)}"
         event["tags"] = {
-            "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
+            "request_id": request.META.get(REQUEST_ID_KEY, ""),
             "tenant": tenant,
             "client": client,
             "caller": caller,

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from config.command_line import VERSION
+from core.actors import REQUEST_ID_KEY
 from core.observation.requests import names_of_caller, route_of
 from core.sql.statements import statements
 
@@ -55,7 +56,7 @@ class TracedRequests:
                     "http.request.method": str(request.method),
                     "http.route": route,
                     "http.response.status_code": response.status_code,
-                    "request.id": request.META.get("HTTP_X_REQUEST_ID", ""),
+                    "request.id": request.META.get(REQUEST_ID_KEY, ""),
                     "db.statements": statements.sent - sent,
                     "tenant": tenant,
                     "client": client,

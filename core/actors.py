@@ -48,16 +48,18 @@ _process_actor: list[Actor] = []  # at most one: who acts where nobody says othe
 claimed: ContextVar[Actor | None] = ContextVar("actor", default=None)
 """Who acts in this thread."""
 
-REQUEST_ID = "HTTP_X_REQUEST_ID"
+REQUEST_ID_KEY = "HTTP_X_REQUEST_ID"
 """Where a request has the id that core.observation.requests gives it; it has none outside of a server."""
 
 
 def current_actor() -> Actor | None:
     """Return who acts now; None when nobody has said so."""
-    actor = claimed.get()
-    if actor is None and _process_actor:
-        return _process_actor[0]
-    return actor
+    return claimed.get() or process_actor()
+
+
+def process_actor() -> Actor | None:
+    """Return who acts where nobody says otherwise: the management command that runs, if one does."""
+    return _process_actor[0] if _process_actor else None
 
 
 @contextmanager

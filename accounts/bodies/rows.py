@@ -1,4 +1,4 @@
-"""What all bodies of this app have in common: their texts, and how they become columns of a row.
+"""What the bodies of this app have in common: their texts, how they become columns, and the id of a 201.
 
 Members have the names of the model's columns where they are stored in one, and camelCase or the name given on
 the wire. `DocumentBody.mixins` and `metadata.mixins` are the columns `mixins` and `mixin_schemas`.
@@ -12,14 +12,13 @@ from django.core.validators import URLValidator, validate_email
 from msgspec import Meta, Struct
 
 from accounts.operations.documents import Change
-from core.bodies import IS_ID, MESSAGE, Body, DocumentBody
+from core.bodies import MESSAGE, Body, DocumentBody
 from core.errors import InvalidInput
 from core.json_types import JsonObject
 from core.model_fields import concrete_field
 from core.representation.languages import LanguageContext
 from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
-from core.timestamps import time_zone_names
 
 check_url = URLValidator(schemes=["http", "https"])
 
@@ -29,16 +28,8 @@ Text100 = Annotated[str, Meta(max_length=100)]
 Text150 = Annotated[str, Meta(max_length=150)]
 Text200 = Annotated[str, Meta(max_length=200)]
 Text300 = Annotated[str, Meta(max_length=300)]
-Text2000 = Annotated[str, Meta(max_length=2_000)]
 Password = Annotated[str, Meta(min_length=1, max_length=128)]
-FreeObjects = Annotated[list[JsonObject], Meta(max_length=100)]
 
-Language = Annotated[
-    str, Meta(pattern=r"^[a-z]{2}$(?!\n)", extra={MESSAGE: "must be two lower-case letters, such as en"})
-]
-Country = Annotated[
-    str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", extra={MESSAGE: "must be two capital letters, such as DE"})
-]
 Currency = Annotated[
     str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", extra={MESSAGE: "must be three capital letters, such as EUR"})
 ]
@@ -48,17 +39,6 @@ LanguageTag = Annotated[
         pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$(?!\n)",
         max_length=35,
         extra={MESSAGE: "must be a language such as en or de_CH"},
-    ),
-]
-SiteCode = Annotated[
-    str,
-    Meta(
-        pattern=r"^(?!\.{1,2}$)[^\s#/]+$(?!\n)",
-        max_length=128,
-        extra={
-            MESSAGE: "must be 1 to 128 characters without blanks, # and /, and not . or ..",
-            IS_ID: True,
-        },
     ),
 ]
 
@@ -133,22 +113,6 @@ class PlainName(ReadText):
         if not has_visible_character(value):
             raise InvalidInput(f"{field} must not be empty.", field=field)
         return normalized(value.strip())
-
-
-class SiteName(PlainName):
-    max_length = 200
-
-
-class TimeZone(ReadText):
-    """The name of an IANA time zone."""
-
-    max_length = 64
-
-    @classmethod
-    def check(cls, value: str, *, field: str) -> str:
-        if value not in time_zone_names():
-            raise InvalidInput(f"{field} must be an IANA time zone such as Europe/Berlin.", field=field)
-        return value
 
 
 class RowBody(DocumentBody):

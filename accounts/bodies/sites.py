@@ -6,25 +6,58 @@ import msgspec
 from msgspec import Meta
 
 from accounts.bodies.rows import (
-    Country,
     Currency,
-    FreeObjects,
-    Language,
+    PlainName,
+    ReadText,
     RowBody,
-    SiteCode,
-    SiteName,
     Text20,
     Text100,
     Text200,
-    Text2000,
-    TimeZone,
     json_value,
 )
 from accounts.models import Site
 from accounts.representations import SITES
-from core.bodies import Body
+from core.bodies import IS_ID, MESSAGE, Body
+from core.errors import InvalidInput
 from core.json_types import JsonObject
 from core.tenancy.documents import Document
+from core.timestamps import time_zone_names
+
+Text2000 = Annotated[str, Meta(max_length=2_000)]
+FreeObjects = Annotated[list[JsonObject], Meta(max_length=100)]
+Language = Annotated[
+    str, Meta(pattern=r"^[a-z]{2}$(?!\n)", extra={MESSAGE: "must be two lower-case letters, such as en"})
+]
+Country = Annotated[
+    str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", extra={MESSAGE: "must be two capital letters, such as DE"})
+]
+SiteCode = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!\.{1,2}$)[^\s#/]+$(?!\n)",
+        max_length=128,
+        extra={
+            MESSAGE: "must be 1 to 128 characters without blanks, # and /, and not . or ..",
+            IS_ID: True,
+        },
+    ),
+]
+
+
+class SiteName(PlainName):
+    max_length = 200
+
+
+class TimeZone(ReadText):
+    """The name of an IANA time zone."""
+
+    max_length = 64
+
+    @classmethod
+    def check(cls, value: str, *, field: str) -> str:
+        if value not in time_zone_names():
+            raise InvalidInput(f"{field} must be an IANA time zone such as Europe/Berlin.", field=field)
+        return value
 
 
 class SiteAddress(Body):

@@ -9,7 +9,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.actors import REQUEST_ID, Actor, ActorType, acting_as
+from core.actors import REQUEST_ID_KEY, Actor, ActorType, acting_as
 from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
 from core.admin.faults import refusal_text
 from core.tenancy.time_zones import zone_of_tenant
@@ -84,7 +84,7 @@ class StaffActs:
             return self.get_response(request)
 
     def actor_of(self, request: HttpRequest) -> Actor:
-        source = {"source_type": "admin", "source_id": request.META.get(REQUEST_ID, "")}
+        source = {"source_type": "admin", "source_id": request.META.get(REQUEST_ID_KEY, "")}
         user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         if user is None or not user.is_authenticated:
             return Actor(ActorType.ANONYMOUS, "", **source)

@@ -10,7 +10,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from core.actors import REQUEST_ID, Actor, ActorType, claimed
+from core.actors import REQUEST_ID_KEY, Actor, ActorType, claimed
 from core.api.errors import unknown_path_response, wrong_host_response
 from core.memory import LARGE_BODY, trim_soon
 from core.sql.replicas import begin_route, end_route, present_revision, replicas
@@ -98,7 +98,7 @@ class ApiMiddleware:
             return unknown_path_response(request, unknown)
         request.resolver_match = match
         visitor = Actor(
-            ActorType.ANONYMOUS, "", source_type="request", source_id=request.META.get(REQUEST_ID, "")
+            ActorType.ANONYMOUS, "", source_type="request", source_id=request.META.get(REQUEST_ID_KEY, "")
         )
         token = claimed.set(visitor)  # until the token of the request says more
         route = begin_route() if replicas.all else None

@@ -22,10 +22,8 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from core.actors import REQUEST_ID, claimed
-from core.api.conditional import (
-    ConditionalWrites,
-)
+from core.actors import REQUEST_ID_KEY, claimed
+from core.api.conditional import ConditionalWrites
 from core.api.document_checks import DocumentChecks
 from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat, UnsupportedCoding
 from core.api.errors import failure_response, logger
@@ -256,7 +254,7 @@ class ContractViewSet(ReadResponses, ConditionalWrites, DocumentChecks):
         if caller.is_authenticated:
             if rate_limits.rates:
                 rate_limits.take(caller.tenant.name)
-            occasion = request._request.META.get(REQUEST_ID, "")
+            occasion = request._request.META.get(REQUEST_ID_KEY, "")
             claimed.set(
                 replace(caller.actor, source_type="request", source_id=occasion)
             )  # ApiMiddleware ends it
@@ -300,15 +298,14 @@ class ContractViewSet(ReadResponses, ConditionalWrites, DocumentChecks):
         return action in ("create", "update") and hasattr(cls, "retrieve")
 
     def created_response(self, resource_id: str = "", **members: object) -> HttpResponse:
-        """Return the 201 that names what was created, unless its address does, and says where it is."""
+        """Return a 201 with the id, if one is given, and members; its Location where documents are read."""
         document = {"id": resource_id, **members} if resource_id else members
         content = orjson.dumps(document) if document else b""
         response = HttpResponse(content, status=201, content_type="application/json")
         if self.says_location(self.action or ""):
-            path = quote(self.request._request.path_info)
-            response["Location"] = (
-                path if self.action == "update" else f"{path}/{quote(resource_id, safe='')}"
-            )
+            assert resource_id or self.action == "update"
+            named = "" if self.action == "update" else f"/{quote(resource_id, safe='')}"
+            response["Location"] = quote(self.request._request.path_info) + named
         return response
 
     # What has no state is made once for all requests.
@@ -343,7 +340,7 @@ class ContractViewSet(ReadResponses, ConditionalWrites, DocumentChecks):
         return declared
 
     def sent_body(self) -> object:
-        """Return the body of the request; raise `missing_body` when there is none."""
+        """Return the body of the request; raise what `missing_body` returns when there is none."""
         if self.request.stream is None or self.request.data is None:
             raise self.missing_body()
         return self.request.data
@@ -352,13 +349,12 @@ class ContractViewSet(ReadResponses, ConditionalWrites, DocumentChecks):
         """Return the error of a request that has no body."""
         return MalformedBody("The request has no body.")
 
-    def idempotency_key(self) -> str:
+    def idempotency_key(self, *, longest: int = LONGEST_IDEMPOTENCY_KEY) -> str:
         """Return the header Idempotency-Key, empty when it is absent; raise InvalidInput for a faulty one."""
         key = self.request._request.META.get("HTTP_IDEMPOTENCY_KEY", "").strip()
-        if len(key) > LONGEST_IDEMPOTENCY_KEY or not key.isprintable():
+        if len(key) > longest or not key.isprintable():
             raise InvalidInput(
-                f"Idempotency-Key has at most {LONGEST_IDEMPOTENCY_KEY} printable characters.",
-                field="Idempotency-Key",
+                f"Idempotency-Key has at most {longest} printable characters.", field="Idempotency-Key"
             )
         return key
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from django.http import HttpRequest
 
+from core.actors import REQUEST_ID_KEY
 from core.observation.access_log import format_log_time
 from core.observation.requests import current_request, names_of_caller, route_of, trace_id_of
 
@@ -85,7 +86,7 @@ class JsonFormatter(logging.Formatter):
         if isinstance(request, HttpRequest):
             tenant, client, caller = names_of_caller(request)
             fields |= {
-                "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
+                "request_id": request.META.get(REQUEST_ID_KEY, ""),
                 "trace_id": trace_id_of(request),
                 "method": request.method,
                 "route": route_of(request),

@@ -10,6 +10,7 @@ from random import getrandbits
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from core.actors import REQUEST_ID_KEY
 from core.observation.access_log import AccessLine, access_log
 from core.observation.metrics import REQUEST_SECONDS, REQUEST_STATEMENTS
 from core.sql.statements import statements
@@ -44,7 +45,7 @@ def trace_id_of(request: HttpRequest) -> str:
 
 def given_id(meta: Mapping[str, str]) -> str:
     """Return the id that the client or a proxy gave a request, else its trace id, else a new one."""
-    given = meta.get("HTTP_X_REQUEST_ID")
+    given = meta.get(REQUEST_ID_KEY)
     if given is not None and REQUEST_ID.fullmatch(given):
         return given
     traced = TRACEPARENT.fullmatch(meta["HTTP_TRACEPARENT"]) if "HTTP_TRACEPARENT" in meta else None
@@ -101,7 +102,7 @@ class ObservedRequests:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         meta = request.META
         began = time.perf_counter()
-        identifier = meta["HTTP_X_REQUEST_ID"] = given_id(meta)
+        identifier = meta[REQUEST_ID_KEY] = given_id(meta)
         sent = statements.sent
         token = _request.set(request)
         try:

@@ -29,7 +29,7 @@ from psycopg.errors import (
 )
 from psycopg.generators import execute as results_of
 
-from core.actors import LONGEST_TEXT, Actor, claimed, current_actor
+from core.actors import LONGEST_TEXT, Actor, claimed, process_actor
 from core.sql.composition import Sql, SqlValues
 from core.sql.replicas import has_failed, read_alias, read_from_primary
 from core.sql.statements import statements
@@ -52,7 +52,7 @@ def is_write(statement: str | bytes) -> bool:
 
 def wanted_setting() -> str:
     """Return the value of `app.actor` for the present actor; empty without one."""
-    actor = claimed.get() or current_actor()
+    actor = claimed.get() or process_actor()
     return setting_of(actor) if actor is not None else ""
 
 

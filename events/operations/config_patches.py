@@ -4,19 +4,14 @@ from collections.abc import Sequence
 
 from core.errors import InvalidInput
 from core.json_types import JsonObject
-from events.bodies import (
-    ConfigChange,
-)
-from events.errors import (
-    AmbiguousEventType,
-    UnsupportedProvider,
-)
+from events.bodies import ConfigChange
+from events.errors import AmbiguousEventType, UnsupportedProvider
 from events.event_types import normalized
 
 ENTRIES = "/configuration/http/eventsConfiguration"
-
-
 ENTRY = "/configuration/http/eventsConfigurationEntry"
+TYPE_MEMBERS = ("destinationUrl", "secretKey", "headers")
+ENTRY_MEMBERS = (*TYPE_MEMBERS, "filter", "excludedFields", "name", "active")
 
 
 def apply_change(document: JsonObject, change: ConfigChange) -> None:
@@ -75,12 +70,6 @@ def apply_change(document: JsonObject, change: ConfigChange) -> None:
             raise InvalidInput(f"There is no entry for {event_type}.", field="path")
     else:
         raise InvalidInput(f"The path {path} does not name anything that can be changed.", field="path")
-
-
-TYPE_MEMBERS = ("destinationUrl", "secretKey", "headers")
-
-
-ENTRY_MEMBERS = (*TYPE_MEMBERS, "filter", "excludedFields", "name", "active")
 
 
 def change_entry(

@@ -6,6 +6,7 @@ A click into a field before typing counts, as does each choice of a list that se
 """
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -82,8 +83,9 @@ class Hand:
     def wait(self) -> None:
         """Wait until the page is loaded and what its scripts ask for is answered."""
         self.page.wait_for_load_state("load")
-        quiet = 0
+        quiet, until = 0, time.monotonic() + PATIENCE / 1_000
         while quiet < 3:
+            assert time.monotonic() < until, [one.url for one in self.unanswered]
             self.page.wait_for_timeout(20)
             quiet = 0 if self.unanswered else quiet + 1
 

@@ -196,8 +196,8 @@ class CartReservationViewSet(CountsUnknownCodes, ReservingViewSet):
                 idempotency_key=self.idempotency_key(),
             )
             outcome.succeed(redeemed.values())
-        return json_response(
-            {"redemptions": [{"code": code, "id": one.id} for code, one in redeemed.items()]}, 201
+        return self.created_response(
+            redemptions=[{"code": code, "id": one.id} for code, one in redeemed.items()]
         )
 
     @operation(

@@ -245,11 +245,7 @@ class ImportViewSet(SegmentServiceViewSet):
         if Mode(mode) not in resource.modes:
             modes = " or ".join(each for each in MODES if Mode(each) in resource.modes)
             raise InvalidInput(f"{kind} have no mode {mode}; send {modes}.", field="mode")
-        key = self.header("Idempotency-Key").strip()
-        if len(key) > LONGEST_KEY or not key.isprintable():
-            raise InvalidInput(
-                f"Idempotency-Key has at most {LONGEST_KEY} printable characters.", field="Idempotency-Key"
-            )
+        key = self.idempotency_key(longest=LONGEST_KEY)
         run = submit_import(
             Upload(
                 kind=resource,
