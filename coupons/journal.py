@@ -13,7 +13,7 @@ record(
             object="coupon",
             external_id="it.code",
             derived=("redemption_count",),
-            leaves_early=True,  # with each redemption
+            ignores_derived=True,  # with each redemption
             refusals={
                 "its campaign has handed its codes out": "change.kind = 'created' AND EXISTS (SELECT"
                 " FROM coupons_couponcampaign AS campaign WHERE campaign.tenant_id = present.tenant_id"

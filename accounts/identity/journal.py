@@ -35,7 +35,7 @@ record(
             "created_at",
             "expires_at",
         ),
-        leaves_early=True,
+        ignores_derived=True,
         said=session_in_words,
     ),
     RecordedDocument(model=ApiClient, object="api-client", external_id="it.client_id"),

@@ -70,13 +70,13 @@ class RecordedDocument(Recorded):
     Expressions of SQL over the row `it` say the id that clients know (`external_id`), its tenant, and the key
     of the document that it is a part of (`owner`), whose object is `part_of` where both are written together,
     and `shown_with` where it is written by itself and shown with its owner. `outcomes` are columns that say
-    what the service did with the document: recorded, but nothing to take back. `leaves_early` is for what is
-    mostly changed in derived columns only: that is seen first, and then nothing of `follow` runs, which must
-    not look at derived columns. `permissions` are what staff
-    need to see its changes and to take them back, in place of those of its model. `said` puts a change into
-    words, in place of its columns; it returns an empty text for a change without words of its own. `refusals`
-    are reasons not to take back what made or changed it, with conditions of SQL over `change` and the row,
-    `present`.
+    what the service did with the document: recorded, but nothing to take back. `ignores_derived` is for
+    what is mostly changed in derived columns only: statements that set no other column call no trigger, so
+    `follow` must not look at derived ones, and no other trigger may write to those that are recorded.
+    `permissions` are what staff need to see its changes and to take them back, in place of those of its
+    model. `said` puts a change into words, in place of its columns; it returns an empty text for a change
+    without words of its own. `refusals` are reasons not to take back what made or changed it, with conditions
+    of SQL over `change` and the row, `present`.
     """
 
     external_id: str = "it.external_id"
@@ -85,7 +85,7 @@ class RecordedDocument(Recorded):
     part_of: str = ""
     shown_with: str = ""
     outcomes: tuple[str, ...] = ()
-    leaves_early: bool = False
+    ignores_derived: bool = False
     permissions: tuple[str, ...] = ()
     said: Callable[[Any], str] | None = None
     refusals: Mapping[str, str] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Brings the triggers of all recorded tables up to date, and makes partitions: after every `migrate`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 
 from django.db import connection, transaction
@@ -9,7 +9,14 @@ from django.db.backends.utils import CursorWrapper
 from core.journal.declarations import Recorded, recorded
 from core.journal.models import Beginning
 from core.journal.partitions import make_partitions
-from core.journal.triggers import TRANSITIONS, create_function, create_trigger, function_name, trigger_name
+from core.journal.triggers import (
+    TRANSITIONS,
+    create_function,
+    create_triggers,
+    function_name,
+    is_of_columns,
+    trigger_name,
+)
 
 STORED = """
 SELECT table_name, array_agg(column_name::text) FROM information_schema.columns
@@ -58,23 +65,29 @@ def _install(
 ) -> None:
     with transaction.atomic():
         for event in one.events:
-            function = create_function(one, event, stored)
-            digest = digest_of(function)
+            digest = digest_of(one, event, stored)
             known = installed.get((one.table, trigger_name(event)))
             if known == digest:
                 continue
-            cursor.execute(function)
+            cursor.execute(create_function(one, event, stored))
             cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
-            if known is None:
-                cursor.execute(create_trigger(one.table, event))
+            if known is None or is_of_columns(one, event):
+                for statement in create_triggers(one, event, stored):
+                    cursor.execute(statement)
         if one.replaces and (one.table, trigger_name("DELETE")) not in installed:
             for name in one.replaces:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {one.table}")
 
 
-def digest_of(function: str) -> str:
-    """Return what tells a function from an older one; it is kept as the function's comment."""
-    return sha256(function.encode()).hexdigest()
+def digest_of(one: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> str:
+    """Return what tells an event's function from an older one; it is kept as the function's comment.
+
+    Triggers are part of it only where they name columns: to renew one waits for all who write to the table.
+    """
+    statements = [create_function(one, event, stored)]
+    if is_of_columns(one, event):
+        statements += create_triggers(one, event, stored)
+    return sha256("\n".join(statements).encode()).hexdigest()
 
 
 def remove_triggers(declared: Iterable[Recorded]) -> None:

@@ -1,9 +1,8 @@
 """The triggers of a recorded table: one for each event, on statements, whose function is made for the table.
 
-A function names the columns of its table, so PostgreSQL plans it once in a session, and a statement that
-changes derived columns only is left at the first comparison. It finds the rows of the statement in the
-transition tables `before` and `changed`. Many rows of these are joined by FULL JOIN, which is never a nested
-loop: the cached plan of a statement of one row has to do for a hundred thousand as well.
+A function names the columns of its table, so PostgreSQL plans it once in a session. It finds the rows of the
+statement in the transition tables `before` and `changed`. Many rows of these are joined by FULL JOIN, which
+is never a nested loop: the cached plan of a statement of one row has to do for a hundred thousand as well.
 """
 
 import re
@@ -40,21 +39,6 @@ COLUMNS = (
 )
 ACTOR = "actor->>0, actor->>1, actor->>2, actor->>3, actor->>4"
 KEYS = "range_agg(int8range(it.member, it.member, '[]'))"
-# A single row is compared byte by byte as one record: without a join, and by one operator for all columns.
-LEAVE = """    IF (
-        SELECT former *= present AND NOT EXISTS (SELECT FROM before OFFSET 1)
-        FROM before AS was CROSS JOIN changed AS it
-            CROSS JOIN LATERAL (SELECT {old}) AS former CROSS JOIN LATERAL (SELECT {new}) AS present
-        LIMIT 1
-    ) THEN
-        RETURN NULL;
-    END IF;
-    IF NOT EXISTS (
-        SELECT FROM before AS was FULL JOIN changed AS it USING ({pk}) WHERE {differs}
-    ) THEN
-        RETURN NULL;
-    END IF;
-"""
 # Most statements change one document, or none: then no join is prepared, and nothing sorted.
 ONE_ROW = """    SELECT was.{pk} = it.{pk} AND NOT EXISTS (SELECT FROM before OFFSET 1)
     FROM before AS was CROSS JOIN changed AS it LIMIT 1 INTO is_single;
@@ -70,9 +54,16 @@ COUNTED = """    SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}
         RETURN NULL;
     END IF;
 """
+# A trigger with transition tables cannot name columns. So another one does, whose condition marks the
+# transaction and never holds: PostgreSQL asks the conditions of an event in the order of the triggers' names,
+# once the rows are written and before any function runs. The mark stays until the transaction ends, or is
+# rolled back with what set it: taken away sooner, it could be missed by a statement that others ran within.
+MARK = """CREATE OR REPLACE TRIGGER {name} AFTER UPDATE OF {columns} ON {table} FOR EACH STATEMENT
+WHEN (set_config('{mark}', 'on', true) IS NULL) EXECUTE FUNCTION {function}()"""
+MARKED = " WHEN (current_setting('{mark}', true) = 'on')"
+MARKING = "journal_columns"  # before journal_update
 FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-{leave}    DECLARE
+DECLARE
     actor jsonb := coalesce(
         nullif(current_setting('app.actor', true), '')::jsonb,
         jsonb_build_array('sql', session_user, '', '', ''));
@@ -82,10 +73,8 @@ BEGIN
     rows_written bigint;
     least_tenant bigint;
     greatest_tenant bigint;
-    BEGIN
-{body}
-    END;
-    RETURN NULL;
+BEGIN
+{body}    RETURN NULL;
 END
 $$"""
 
@@ -100,18 +89,14 @@ def trigger_name(event: str) -> str:
 
 def create_function(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> str:
     """Return the function of a table's trigger; `stored` are the columns of all present tables."""
-    known = [column for column in all_columns(recorded.model) if column in stored[recorded.table]]
-    leave = ""
+    known = known_columns(recorded, stored)
     if isinstance(recorded, RecordedDocument):
         body = document_body(recorded, event, known)
-        if recorded.leaves_early and event == "UPDATE":
-            leave = leave_early(recorded, known)
     else:
         assert isinstance(recorded, RecordedAssignments)
         body = assignments_body(recorded, event, known)
     return FUNCTION.format(
         name=function_name(recorded.table, event),
-        leave=leave,
         body=body + possible(recorded.follow.get(event, ""), stored),
     )
 
@@ -123,12 +108,30 @@ def possible(statements: str, tables: Collection[str]) -> str:
     )
 
 
-def create_trigger(table: str, event: str) -> str:
-    return (
-        f"CREATE TRIGGER {trigger_name(event)} AFTER {event} ON {identifier(table).sql}"
-        f" REFERENCING {TRANSITIONS[event]} FOR EACH STATEMENT"
-        f" EXECUTE FUNCTION {function_name(table, event)}()"
-    )
+def create_triggers(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the statements that make an event's triggers, or renew them."""
+    table, function = identifier(recorded.table).sql, function_name(recorded.table, event)
+    mark, condition, marking = f"app.journal_{table}", "", []
+    if is_of_columns(recorded, event):
+        columns = [name for name in known_columns(recorded, stored) if name not in recorded.derived]
+        listed = ", ".join(map(quoted, columns))
+        marking = [MARK.format(name=MARKING, columns=listed, table=table, mark=mark, function=function)]
+        condition = MARKED.format(mark=mark)
+    return [
+        *marking,
+        f"CREATE OR REPLACE TRIGGER {trigger_name(event)} AFTER {event} ON {table}"
+        f" REFERENCING {TRANSITIONS[event]} FOR EACH STATEMENT{condition} EXECUTE FUNCTION {function}()",
+    ]
+
+
+def is_of_columns(recorded: Recorded, event: str) -> bool:
+    """Say whether an event's function is called only when other columns than derived ones are set."""
+    return isinstance(recorded, RecordedDocument) and recorded.ignores_derived and event == "UPDATE"
+
+
+def known_columns(recorded: Recorded, stored: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the columns that the model has, and its table as well: migrations add them one by one."""
+    return [column for column in all_columns(recorded.model) if column in stored[recorded.table]]
 
 
 # Documents
@@ -178,17 +181,6 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
         pk=pk,
         single=recording(f"it.{pk}", "CROSS JOIN changed AS it", ""),
         several=recording(key, f"FULL JOIN changed AS it USING ({pk})", f"\n    ORDER BY {key}"),
-    )
-
-
-def leave_early(recorded: RecordedDocument, known: list[str]) -> str:
-    """Return the statements that end the trigger when no column has changed that is recorded or secret."""
-    columns = [column for column in known if column in (*recorded.columns, *recorded.secret)]
-    return LEAVE.format(
-        pk=quoted(recorded.primary_key),
-        old=columns_of("was", columns),
-        new=columns_of("it", columns),
-        differs=differ("was", "it", columns),
     )
 
 

@@ -24,7 +24,7 @@ from catalog.representations import (
 from catalog.revisions import OF_CATEGORIES, OF_PLACEMENTS, OF_PRODUCTS, OF_REFERENCES
 from core.journal.declarations import all_columns, recorded
 from core.journal.installation import digest_of
-from core.journal.triggers import create_function, trigger_name
+from core.journal.triggers import MARKING, is_of_columns, trigger_name
 from core.representation.fields import Languages, Localized
 from core.representation.representations import Representation
 from segments.category_trees import CATEGORY_NODE
@@ -36,6 +36,9 @@ TRIGGERS = """
 SELECT tgrelid::regclass::text, tgname::text, obj_description(tgfoid, 'pg_proc')
 FROM pg_trigger WHERE NOT tgisinternal
 """
+TRIGGERS_BEFORE_ROWS = """
+SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgtype::integer & 3 = 3
+"""
 
 
 def test_the_triggers_are_as_declared(db):
@@ -45,10 +48,18 @@ def test_the_triggers_are_as_declared(db):
     tables = connection.introspection.table_names()
     stored = dict.fromkeys(tables, ()) | {one.table: all_columns(one.model) for one in recorded()}
     assert installed == {
-        (one.table, trigger_name(event)): digest_of(create_function(one, event, stored))
+        (one.table, name): digest_of(one, event, stored)
         for one in recorded()
         for event in one.events
+        for name in (trigger_name(event), *([MARKING] if is_of_columns(one, event) else []))
     }
+
+
+def test_no_other_trigger_writes_to_columns_that_are_recorded(db):
+    """A statement that sets derived columns only calls no trigger of the journal: see `ignores_derived`."""
+    with connection.cursor() as cursor:
+        cursor.execute(TRIGGERS_BEFORE_ROWS)
+        assert cursor.fetchall() == []
 
 
 COUNTED = [one for one in recorded() if "count_revisions" in "".join(one.follow.values())]
