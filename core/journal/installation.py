@@ -14,7 +14,7 @@ from core.journal.triggers import (
     create_function,
     create_triggers,
     function_name,
-    is_of_columns,
+    is_marked,
     trigger_name,
 )
 
@@ -71,7 +71,7 @@ def _install(
                 continue
             cursor.execute(create_function(one, event, stored))
             cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
-            if known is None or is_of_columns(one, event):
+            if known is None or is_marked(one, event):
                 for statement in create_triggers(one, event, stored):
                     cursor.execute(statement)
         if one.replaces and (one.table, trigger_name("DELETE")) not in installed:
@@ -85,7 +85,7 @@ def digest_of(one: Recorded, event: str, stored: Mapping[str, Collection[str]]) 
     Triggers are part of it only where they name columns: to renew one waits for all who write to the table.
     """
     statements = [create_function(one, event, stored)]
-    if is_of_columns(one, event):
+    if is_marked(one, event):
         statements += create_triggers(one, event, stored)
     return sha256("\n".join(statements).encode()).hexdigest()
 

@@ -60,8 +60,9 @@ COUNTED = """    SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}
 # rolled back with what set it: taken away sooner, it could be missed by a statement that others ran within.
 MARK = """CREATE OR REPLACE TRIGGER {name} AFTER UPDATE OF {columns} ON {table} FOR EACH STATEMENT
 WHEN (set_config('{mark}', 'on', true) IS NULL) EXECUTE FUNCTION {function}()"""
-MARKED = " WHEN (current_setting('{mark}', true) = 'on')"
+MARKED = "current_setting('{mark}', true) = 'on'"
 MARKING = "journal_columns"  # before journal_update
+UPDATED = "'updated'"
 FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     actor jsonb := coalesce(
@@ -110,23 +111,44 @@ def possible(statements: str, tables: Collection[str]) -> str:
 
 def create_triggers(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> list[str]:
     """Return the statements that make an event's triggers, or renew them."""
-    table, function = identifier(recorded.table).sql, function_name(recorded.table, event)
-    mark, condition, marking = f"app.journal_{table}", "", []
-    if is_of_columns(recorded, event):
-        columns = [name for name in known_columns(recorded, stored) if name not in recorded.derived]
-        listed = ", ".join(map(quoted, columns))
-        marking = [MARK.format(name=MARKING, columns=listed, table=table, mark=mark, function=function)]
-        condition = MARKED.format(mark=mark)
+    table, function, condition = identifier(recorded.table).sql, function_name(recorded.table, event), ""
+    statements = []
+    if is_marked(recorded, event):
+        columns = ", ".join(map(quoted, marking_columns(recorded, known_columns(recorded, stored))))
+        statements.append(
+            MARK.format(name=MARKING, columns=columns, table=table, mark=mark_of(recorded), function=function)
+        )
+        if isinstance(recorded, RecordedDocument):
+            condition = f" WHEN ({is_marked_now(recorded)})"
     return [
-        *marking,
+        *statements,
         f"CREATE OR REPLACE TRIGGER {trigger_name(event)} AFTER {event} ON {table}"
         f" REFERENCING {TRANSITIONS[event]} FOR EACH STATEMENT{condition} EXECUTE FUNCTION {function}()",
     ]
 
 
-def is_of_columns(recorded: Recorded, event: str) -> bool:
-    """Say whether an event's function is called only when other columns than derived ones are set."""
-    return isinstance(recorded, RecordedDocument) and recorded.ignores_derived and event == "UPDATE"
+def is_marked(recorded: Recorded, event: str) -> bool:
+    """Say whether it counts for an event's triggers which columns a statement sets.
+
+    Statements that set derived columns of a document, and are declared not to matter, call nothing. Those
+    that set no column by which assignments are told apart have moved none.
+    """
+    return event == "UPDATE" and (not isinstance(recorded, RecordedDocument) or recorded.ignores_derived)
+
+
+def marking_columns(recorded: Recorded, known: list[str]) -> list[str]:
+    if isinstance(recorded, RecordedAssignments):
+        return [name for name in known if name in (recorded.primary_key, *recorded.identity)]
+    return [name for name in known if name not in recorded.derived]
+
+
+def mark_of(recorded: Recorded) -> str:
+    return f"app.journal_{identifier(recorded.table).sql}"
+
+
+def is_marked_now(recorded: Recorded) -> str:
+    """Return the condition that a statement of the transaction has set one of the marking columns."""
+    return MARKED.format(mark=mark_of(recorded))
 
 
 def known_columns(recorded: Recorded, stored: Mapping[str, Collection[str]]) -> list[str]:
@@ -235,20 +257,28 @@ def assignments_body(recorded: RecordedAssignments, event: str, known: list[str]
         return counted + by_number(
             recorded, former_assignments(recorded, "'deleted'", "before AS it", attributes)
         )
+    joined = "FROM before AS was FULL JOIN changed AS it USING (id)"
     moved = differ("was", "it", recorded.identity)
-    source = f"""(
-        SELECT was.*, {moved} AS is_moved FROM before AS was FULL JOIN changed AS it USING (id)
+    moved_source = f"""(
+        SELECT was.*, {moved} AS is_moved {joined}
         WHERE {differ("was", "it", [*recorded.identity, *attributes])}
     ) AS it"""
     kind = "CASE WHEN it.is_moved THEN 'deleted' ELSE 'updated' END"
-    written = counted + by_number(
+    written = by_number(
         recorded,
         "    WITH written AS (\n"
-        + former_assignments(recorded, kind, source, attributes).rstrip("; \n")
+        + former_assignments(recorded, kind, moved_source, attributes).rstrip("; \n")
         + " RETURNING kind\n    ) SELECT bool_or(kind = 'deleted') INTO is_moved FROM written;\n",
     )
     moved_rows = f"(SELECT it.* FROM changed AS it JOIN before AS was USING (id) WHERE {moved}) AS it"
-    return f"{written}    IF is_moved THEN\n{created_assignments(recorded, moved_rows)}    END IF;\n"
+    kept_source = f"(\n        SELECT was.* {joined} WHERE {differ('was', 'it', attributes)}\n    ) AS it"
+    kept = by_number(recorded, former_assignments(recorded, UPDATED, kept_source, attributes))
+    return f"""{counted}    IF {is_marked_now(recorded)} THEN
+{written}    IF is_moved THEN
+{created_assignments(recorded, moved_rows)}    END IF;
+    ELSE
+{kept}    END IF;
+"""
 
 
 def by_number(recorded: RecordedAssignments, statement: str) -> str:
@@ -288,7 +318,7 @@ def former_assignments(recorded: RecordedAssignments, kind: str, source: str, at
     return f"""    INSERT INTO journal_change ({COLUMNS})
     SELECT instant, it.tenant_id, it.kind, it.object, it.{recorded.owner}, NULL, {wire_id(recorded)},
         {legal_entity(recorded)}, range_agg(it.keys), sum(it.count), jsonb_agg(it.entry ORDER BY it.keys),
-        NULL, NULL, {ACTOR}, {is_cascade_of(recorded)}
+        NULL, NULL, {ACTOR}, {"false" if kind == UPDATED else is_cascade_of(recorded)}
     FROM (
         SELECT {group}, {KEYS} AS keys, count(*) AS count,
             jsonb_build_object('keys', {KEYS}::text) || {entry} AS entry

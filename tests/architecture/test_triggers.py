@@ -24,7 +24,7 @@ from catalog.representations import (
 from catalog.revisions import OF_CATEGORIES, OF_PLACEMENTS, OF_PRODUCTS, OF_REFERENCES
 from core.journal.declarations import all_columns, recorded
 from core.journal.installation import digest_of
-from core.journal.triggers import MARKING, is_of_columns, trigger_name
+from core.journal.triggers import MARKING, is_marked, trigger_name
 from core.representation.fields import Languages, Localized
 from core.representation.representations import Representation
 from segments.category_trees import CATEGORY_NODE
@@ -51,7 +51,7 @@ def test_the_triggers_are_as_declared(db):
         (one.table, name): digest_of(one, event, stored)
         for one in recorded()
         for event in one.events
-        for name in (trigger_name(event), *([MARKING] if is_of_columns(one, event) else []))
+        for name in (trigger_name(event), *([MARKING] if is_marked(one, event) else []))
     }
 
 

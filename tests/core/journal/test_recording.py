@@ -95,6 +95,58 @@ def test_a_member_that_is_moved_by_sql_left_one_segment_and_joined_another(tenan
     assert list(rows) == [("created", gold.pk), ("deleted", gold.pk), ("created", silver.pk)]
 
 
+MOVE = "UPDATE segments_customerassignment SET segment_id = %(silver)s WHERE id = %(member)s"
+KEEP = "UPDATE segments_customerassignment SET version = 7 WHERE id = %(other)s"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO segments_customerassignment SELECT * FROM segments_customerassignment"
+        " WHERE id = %(member)s ON CONFLICT (id) DO UPDATE SET segment_id = %(silver)s",
+        "MERGE INTO segments_customerassignment AS stored USING (VALUES (%(member)s, %(silver)s))"
+        " AS given (id, segment) ON stored.id = given.id"
+        " WHEN MATCHED AND stored.version > 1 THEN UPDATE SET version = 7"
+        " WHEN MATCHED THEN UPDATE SET segment_id = given.segment",
+        f"WITH kept AS ({KEEP} RETURNING id) {MOVE}",
+        f"WITH moved AS ({MOVE} RETURNING id) {KEEP}",
+        f"WITH kept AS ({KEEP} RETURNING id), moved AS ({MOVE} RETURNING id) SELECT FROM kept, moved",
+    ],
+    ids=["upsert", "merge", "kept first", "moved first", "both first"],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_each_way_to_move_a_member_is_recorded(tenant, site, statement, is_first):
+    gold, silver = SegmentFactory.create_batch(2, site=site)
+    member, other = CustomerAssignmentFactory.create_batch(2, segment=gold)
+    if not is_first:
+        CustomerAssignment.objects.filter(pk=member.pk).update(mixins={"tier": 1})
+        CustomerAssignment.objects.filter(pk=member.pk).update(mixins=None)
+    recorded = Change.objects.filter(object="segment-customer", keys__contains_key=member.customer_id)
+    latest = recorded.latest("id").pk
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"silver": silver.pk, "member": member.pk, "other": other.pk})
+    rows = recorded.filter(pk__gt=latest).order_by("id")
+    assert list(rows.values_list("kind", "key")) == [("deleted", gold.pk), ("created", silver.pk)]
+
+
+def test_members_are_recorded_alike_after_one_was_moved(tenant, site):
+    gold, silver = SegmentFactory.create_batch(2, site=site)
+    members = CustomerAssignmentFactory.create_batch(3, segment=gold)
+    of_gold = CustomerAssignment.objects.filter(segment=gold)
+    of_gold.update(mixins={"tier": 1})
+    CustomerAssignment.objects.filter(pk=members[0].pk).update(segment=silver)
+    of_gold.update(mixins={"tier": 2})
+    first, last = Change.objects.filter(object="segment-customer", kind="updated").order_by("id")
+    plain = {"created_at": "2026-03-04T09:30:15.25+00:00", "modified_at": "2026-03-04T09:30:15.25+00:00"}
+    keys = [text(change.keys) for change in (first, last)]
+    assert (first.count, first.before, first.is_cascade) == (3, [{**plain, "keys": keys[0]}], False)
+    assert (last.count, last.before, last.is_cascade) == (
+        2,
+        [{**plain, "keys": keys[1], "mixins": {"tier": 1}}],
+        False,
+    )
+
+
 def test_many_rows_are_divided_in_the_order_of_their_keys(tenant, site):
     segment = SegmentFactory(site=site)
     run(
