@@ -163,11 +163,12 @@ def test_many_rows_are_divided_in_the_order_of_their_keys(tenant, site):
         " WHERE id > 1000000",
         segment.pk,
     )
+    run("UPDATE segments_customerassignment SET version = 2 WHERE segment_id = %s", segment.pk)
     run("DELETE FROM segments_customerassignment WHERE segment_id = %s", segment.pk)
     rows = Change.objects.filter(object="segment-customer").order_by("kind", "keys")
     parts = [(20_000, "{[1000001,1020001)}"), (20_000, "{[1020001,1040001)}"), (1, "{[1040001,1040002)}")]
     assert [(row.kind, row.count, text(row.keys)) for row in rows] == [
-        (kind, *part) for kind in ("created", "deleted") for part in parts
+        (kind, *part) for kind in ("created", "deleted", "updated") for part in parts
     ]
 
 
