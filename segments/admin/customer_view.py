@@ -1,9 +1,8 @@
 """The page that shows the shop as a customer sees it. Its address says everything, so it can be kept."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -294,7 +293,7 @@ def branches(
     request: HttpRequest,
     nodes: Iterable[JsonObject],
     opened: list[str],
-    named: Any,
+    named: Callable[[Mapping[str, object]], str],
     known: set[str] | None,
 ) -> Iterator[Branch]:
     """Yield the categories of one level; those below only of opened ones."""
