@@ -1,7 +1,7 @@
 """The base of every viewset: who calls, for which tenant, with which scopes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import quote
@@ -52,6 +52,7 @@ Instance = TypeVar("Instance")
 
 ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CHANGING_NOTHING = frozenset({"search", "rebuild"})  # what clients see, though the method is POST or PUT
 CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -184,6 +185,9 @@ class ContractViewSet(ReadResponses, ConditionalWrites, DocumentChecks):
     has_tagged_lists: ClassVar[bool] = False  # lists carry an ETag for shoppers
     deletes_unknown: ClassVar[bool] = False  # deleting what does not exist is 204 rather than 404
 
+    # Returns the groups of answers in shared caches that a write ends (RFC 9875), for the name of a tenant.
+    groups_ended: Callable[[str], Sequence[str]] | None = None
+
     content_negotiation_class = AlwaysJson
     permission_classes: Sequence[type[BasePermission]] = [HasScope]
     error_format: ClassVar[ErrorFormat] = SEGMENT_ERRORS
@@ -289,8 +293,10 @@ class ContractViewSet(ReadResponses, ConditionalWrites, DocumentChecks):
         return response
 
     def touched_groups(self) -> Sequence[str]:
-        """Return the groups of answers in shared caches that a write ends (RFC 9875)."""
-        return ()
+        """Return the groups of answers in shared caches that this request ends."""
+        if self.groups_ended is None or self.action in CHANGING_NOTHING:
+            return ()
+        return self.groups_ended(self.caller.tenant.name)
 
     @classmethod
     def says_location(cls, action: str) -> bool:

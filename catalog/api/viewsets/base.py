@@ -1,6 +1,6 @@
 """What all resources of the category service share: what the caller may see, and in which languages."""
 
-from collections.abc import Sequence
+from functools import partial
 
 from django.http import HttpResponse
 
@@ -34,11 +34,7 @@ class CategoryServiceViewSet(ContractViewSet):
     error_format = CATEGORY_ERRORS
     has_localized_fields = True
     has_tagged_lists = True
-
-    def touched_groups(self) -> Sequence[str]:
-        if self.action in ("search", "rebuild"):
-            return ()
-        return extensions.touched_groups("category", self.caller.tenant.name)
+    groups_ended = staticmethod(partial(extensions.touched_groups, "category"))
 
     def languages(self) -> Languages:
         """Return how the caller wants localized fields; refuse languages that are not configured."""
