@@ -147,8 +147,9 @@ class Category(MPTTModel, TenantDocument):
     valid_to = models.DateTimeField(null=True, blank=True)
     own_classification_mixins = models.JSONField(default=list, blank=True)
 
-    stored_numbers: list[str]
-    """The external numbers in their order, of a category that `LockedTree.find` has read."""
+    # Of a category that `LockedTree.find` has read:
+    stored_numbers: list[str]  # the external numbers in their order
+    stored_parent: str | None  # the id of the category above; None for a root category
 
     objects: ClassVar[Any] = CategoryManager()
     all_nodes = AllNodesManager()

@@ -14,7 +14,8 @@ from functools import cached_property
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Max, OuterRef
+from django.db.models import F, Max, OuterRef, Value
+from django.db.models.functions import NullIf
 from psycopg.types.json import Jsonb
 
 from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
@@ -36,6 +37,11 @@ from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock
 
 TABLE = identifier(Category._meta.db_table)
+FOUND = Category.objects.select_related("parent").annotate(
+    stored_parent=NullIf(F("parent__external_id"), Value(HIDDEN_ROOT_ID)),
+    stored_numbers=ArraySubquery(CategoryNumber.objects.filter(category=OuterRef("pk")).values("value")),
+)
+"""A category as writes need it. Composed once, and read by `LockedTree.find`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +138,9 @@ class LockedTree:
         return root
 
     def find(self, external_id: str | None) -> Category | None:
-        """Return the category with its parent and its `stored_numbers`; None when there is none."""
-        numbers = CategoryNumber.objects.filter(category=OuterRef("pk")).values("value")
-        found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id)
-        return found.select_related("parent").annotate(stored_numbers=ArraySubquery(numbers)).first()
+        """Return the category with its parent and what FOUND reads along; None when there is none."""
+        found: Category | None = FOUND.filter(tenant=self.tenant_id, external_id=external_id).first()
+        return found
 
     def category(self, external_id: str) -> Category:
         """As `find`; raise CategoryNotFound."""
@@ -147,12 +152,11 @@ class LockedTree:
     def parent(self, external_id: str | None, *, child: Category | None = None) -> Category:
         """Return the category that may become a parent, the hidden root for None; raise ParentNotFound.
 
-        The present parent of the `child` is not read again.
+        The present parent of the `child`, which `find` has read, is not read again.
         """
-        if child is not None and "parent" in child._state.fields_cache:
+        if child is not None and external_id == child.stored_parent:
             present: Category = child.parent
-            if external_id == (None if present.parent_id is None else present.external_id):
-                return present
+            return present
         if external_id is None:
             return self.root
         found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id).first()
