@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 import msgspec
 from msgspec import Meta, inspect
@@ -15,6 +15,7 @@ from catalog.errors import (
     InvalidReferenceBody,
     MissingCategoryIds,
 )
+from catalog.models import Category, Product
 from core.bodies import (
     IS_ID,
     MESSAGE,
@@ -31,10 +32,9 @@ from core.bodies import (
 )
 from core.errors import DomainError
 from core.json_types import JsonObject
-from core.representation.languages import (
-    Name,
-    Translations,
-)
+from core.patches import apply_patch
+from core.representation.languages import LanguageContext, Name, Translations
+from core.tenancy.documents import metadata_of
 from core.text import CODE_AS_STORED
 
 LARGEST_POSITION: Final = 2_147_483_647
@@ -44,6 +44,7 @@ MOST_MIXINS: Final = 100
 MOST_TREES: Final = 1_000
 MOST_LEVELS: Final = 50
 ROOT_PARENTS: Final = (None, "null", "root")
+PROTECTED: Final = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")  # from patches
 LOCALIZED: Final = {"description": "All texts by language, or one text in the Content-Language."}
 
 NewId = Annotated[
@@ -204,6 +205,50 @@ class CategoryBody(CatalogDocument, kw_only=True):
         if len(set(self.numbers)) < len(self.numbers):
             raise ValueError("ecn lists the same number twice")
 
+    def check_publish(self, publish: bool | None) -> None:
+        """Raise InvalidCategory when the request's parameter `publish` contradicts the body."""
+        if publish is not None and publish != self.is_published:
+            raise InvalidCategory(
+                "Parameter 'publish' must match 'published' of the request body", field="publish"
+            )
+
+    @classmethod
+    def document(cls, category: Category) -> JsonObject:
+        """Return a category that `LockedTree.find` has read as a body of clients says it.
+
+        Its window is exact to the microsecond, which responses are not.
+        """
+        ends = {"from": category.valid_from, "to": category.valid_to}
+        document = {
+            "validity": {end: moment.isoformat() for end, moment in ends.items() if moment},
+            "metadata": metadata_of(category),
+            "id": category.external_id,
+            "type": category.type,
+            "localizedName": category.name,
+            "localizedDescription": category.description,
+            "localizedSlug": category.slug,
+            "code": category.code,
+            "position": category.position,
+            "published": category.is_published,
+            "ownClassificationMixins": category.own_classification_mixins,
+        }
+        if category.mixins is not None:
+            document["mixins"] = category.mixins
+        if category.stored_parent is not None:
+            document["parentId"] = category.stored_parent
+        document["ecn"] = category.stored_numbers
+        return document
+
+    @classmethod
+    def patched(
+        cls, category: Category, *, patch: object, languages: LanguageContext, publish: bool | None = None
+    ) -> Self:
+        """Return what the patch makes of a category that `LockedTree.find` has read."""
+        document = apply_patch(cls.document(category), patch, protected=PROTECTED)
+        body = read_body(cls, document, languages=languages)
+        body.check_publish(publish)
+        return body
+
     @property
     def valid_from(self) -> datetime | None:
         return self.validity.starts_at if self.validity else None
@@ -248,6 +293,27 @@ class ProductBody(ProductDetails, kw_only=True):
 
     def __post_init__(self) -> None:
         self.description = self.description or Translations()
+
+    @classmethod
+    def document(cls, product: Product) -> JsonObject:
+        """Return a product as a body of clients says it."""
+        return {
+            "id": product.external_id,
+            "code": product.code,
+            "name": product.name,
+            "description": product.description,
+            "published": product.is_published,
+            "productType": product.product_type,
+            **product.details,
+            **({} if product.mixins is None else {"mixins": product.mixins}),
+            "metadata": metadata_of(product),
+        }
+
+    @classmethod
+    def patched(cls, product: Product, *, patch: object, languages: LanguageContext) -> Self:
+        """Return what the patch makes of a stored product."""
+        document = apply_patch(cls.document(product), patch, protected=PROTECTED)
+        return read_body(cls, document, languages=languages)
 
     @property
     def details(self) -> JsonObject:

@@ -6,7 +6,6 @@ the bounds and the leniency below `/mixins` are checked here. A path is a JSON p
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
@@ -21,6 +20,7 @@ MAX_PATH_LENGTH = 1_000
 # Deep values at the end of deep paths build at most this; deeper documents are not copied recursively.
 MAX_DOCUMENT_DEPTH = 2 * MAX_DEPTH
 VERBS = ("add", "remove", "replace")
+TOO_DEEP = "The patch or what it changes is nested too deeply."
 FREE = "mixins"
 SCHEMAS = ["metadata", "mixins"]
 _ABSENT = object()
@@ -44,16 +44,17 @@ def apply_patch(document: Document, body: object, *, protected: Collection[str])
     of a segment that has none. To add the first of the schemas makes `/metadata/mixins` as well. Raises
     FaultyPatch, and then nothing is applied.
     """
-    if not isinstance(body, Mapping | list):
-        raise FaultyPatch("A patch is a list of operations or an object to merge.")
-    is_merge = isinstance(body, Mapping)
-    if is_deeper_than(document, MAX_DOCUMENT_DEPTH) or (is_merge and is_deeper_than(body, MAX_DEPTH)):
-        raise FaultyPatch("The patch or what it changes is nested too deeply.")
-    patched = copy.deepcopy(document)
     if isinstance(body, Mapping):
-        patched = merged(patched, copy.deepcopy(body))
-    else:
+        patched = merged(document, body)  # a body has at most `core.json_values.DEEPEST` levels
+        if is_deeper_than(body, MAX_DEPTH) or is_deeper_than(document, MAX_DOCUMENT_DEPTH):
+            raise FaultyPatch(TOO_DEEP)
+    elif isinstance(body, list):
+        if is_deeper_than(document, MAX_DOCUMENT_DEPTH):
+            raise FaultyPatch(TOO_DEEP)
+        patched = copy.deepcopy(document)
         apply_operations(patched, body, protected=protected)
+    else:
+        raise FaultyPatch("A patch is a list of operations or an object to merge.")
     check_document_size(patched, stored=document)
     for path in protected:
         pointer = JsonPointer(path)
@@ -134,15 +135,14 @@ def explained(document: Document, parents: Sequence[str], last: str, *, verb: st
     return FaultyPatch(f"{path} does not exist, so {verb} is not possible.", field=path)
 
 
-def merged(target: object, patch: object) -> Any:
-    """Merge in place, as RFC 7396 defines it, and return the result; both are copies made for this."""
-    if not isinstance(patch, dict):
-        return patch
-    if not isinstance(target, dict):
-        target = {}
+def merged(target: object, patch: JsonMapping) -> Document:
+    """Return what the patch makes of the target, as RFC 7396 defines it; parts of both are parts of it."""
+    changed: Document = dict(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:
-            target.pop(key, None)
+            changed.pop(key, None)
+        elif isinstance(value, Mapping):
+            changed[key] = merged(changed.get(key), value)
         else:
-            target[key] = merged(target.get(key), value)
-    return target
+            changed[key] = value
+    return changed

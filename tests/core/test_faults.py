@@ -27,6 +27,7 @@ OF_PROGRAMS = {
     "core/imports/runs.py": "options of commands",
     "core/imports/uploads.py": "parameters of the API",
     "core/model_fields.py": "fields that the code names",
+    "core/patches.py": "patches, which only the API takes",
     "core/personal_data/declarations.py": "declarations in the code",
     "core/representation/pages.py": "cursors and sizes of pages of the API",
     "core/representation/representations.py": "fields and orders of the API",
@@ -34,7 +35,7 @@ OF_PROGRAMS = {
     "events/feed/purging.py": "logged",
     "segments/partitioning.py": "a command",
 }
-API_PARAMETERS = {"sort", "fields", "next", "pageSize", "Content-Language"}
+API_PARAMETERS = {"sort", "fields", "next", "pageSize", "publish", "Content-Language"}
 FAULTS_OF_THE_CODE = {
     "ArgumentTypeError", "AssertionError", "CommandError", "ImproperlyConfigured", "KeyError", "LookupError",
     "NotImplementedError", "RuntimeError", "SourceAsRejects", "SuspiciousOperation",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.api.patches import FaultyPatch, apply_patch
 from core.errors import InvalidInput
+from core.patches import FaultyPatch, apply_patch
 
 PROTECTED = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")
 DOCUMENT = {

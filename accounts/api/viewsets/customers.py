@@ -18,11 +18,11 @@ from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.json import json_response
 from core.api.parameters import query_parameter
-from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import SearchBody, read_body
 from core.errors import MissingScope, NotFound
+from core.patches import apply_patch
 from core.sql.composition import Sql, equals
 
 EXPAND = query_parameter("expand", "Accepted; mixins are always returned.")

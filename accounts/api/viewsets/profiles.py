@@ -16,11 +16,11 @@ from accounts.representations import PROFILES
 from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.json import json_response
-from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body
 from core.errors import InvalidInput, NotFound
+from core.patches import apply_patch
 from core.sql.composition import equals
 from core.tenancy.callers import CallerKind, customer_of, require_kind
 

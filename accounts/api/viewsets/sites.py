@@ -16,11 +16,11 @@ from accounts.representations import SITES
 from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.parameters import query_parameter
-from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body
 from core.errors import InvalidInput, NotFound
+from core.patches import apply_patch
 from core.representation.fields import Field
 from core.representation.representations import Representation
 from core.sql.composition import Sql, equals

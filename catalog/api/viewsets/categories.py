@@ -14,7 +14,6 @@ from catalog.api.viewsets.base import (
 )
 from catalog.bodies import CategoryBody, CreatedId
 from catalog.errors import CategoryNotFound, InvalidCategory, InvalidLanguages, RelativesNotFound
-from catalog.models import Category
 from catalog.operations import categories as operations
 from catalog.operations.categories import Publication
 from catalog.representations import CATEGORY
@@ -22,15 +21,12 @@ from catalog.revisions import OF_CATEGORIES
 from catalog.subtrees import ancestors, descendants
 from core.api import parameters
 from core.api.parameters import query_parameter
-from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody, read_body
-from core.json_types import JsonObject
 from core.representation.languages import LanguageContext, accepted_languages, unconfigured_languages
 from core.representation.pages import Along
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, equals
-from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import check_client_id
 
 PUBLISH = query_parameter(
@@ -44,7 +40,6 @@ WITH_SUBCATEGORIES = query_parameter(
 )
 DEEPEST = 10_000
 TREE_ORDER = (SortKey(Sql("category.lft"), "integer"),)
-PROTECTED = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")
 
 
 class CategoryViewSet(CategoryServiceViewSet):
@@ -173,16 +168,11 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).
         """
-        languages, publication, patch = self.write_languages(), self.publication(), request.data
-
-        def edit(category: Category) -> CategoryBody:
-            document = apply_patch(category_document(category), patch, protected=PROTECTED)
-            return self.read(document, languages)
-
+        languages, publish, publication = self.write_languages(), self.publish_flag(), self.publication()
         operations.edit_category(
             tenant_id=self.caller.tenant.id,
             external_id=category_id,
-            edit=edit,
+            edit=partial(CategoryBody.patched, patch=request.data, languages=languages, publish=publish),
             publication=publication,
             at=self.at,
         )
@@ -217,39 +207,12 @@ class CategoryViewSet(CategoryServiceViewSet):
             may_publish=self.has_scope(CATEGORY_PUBLISH), may_unpublish=self.has_scope(CATEGORY_UNPUBLISH)
         )
 
+    def publish_flag(self) -> bool | None:
+        """Return the parameter `publish`; None when it is absent."""
+        return parameters.flag(self.query, "publish") if self.query.get("publish") else None
+
     def read(self, document: object, languages: LanguageContext) -> CategoryBody:
         """Return the body of a category; refuse a parameter `publish` that contradicts it."""
         body = read_body(CategoryBody, document, languages=languages)
-        if self.query.get("publish") and body.is_published != parameters.flag(self.query, "publish"):
-            raise InvalidCategory(
-                "Parameter 'publish' must match 'published' of the request body", field="publish"
-            )
+        body.check_publish(self.publish_flag())
         return body
-
-
-def category_document(category: Category) -> JsonObject:
-    """Return what clients see of the category, as a patch changes it; its window exact to the microsecond.
-
-    `LockedTree.find` has read it.
-    """
-    ends = {"from": category.valid_from, "to": category.valid_to}
-    window = {end: moment.isoformat() for end, moment in ends.items() if moment}
-    document = {
-        "metadata": metadata_of(category),
-        "id": category.external_id,
-        "type": category.type,
-        "localizedName": category.name,
-        "localizedDescription": category.description,
-        "localizedSlug": category.slug,
-        "code": category.code,
-        "validity": window,
-        "position": category.position,
-        "published": category.is_published,
-        "ownClassificationMixins": category.own_classification_mixins,
-    }
-    if category.mixins is not None:
-        document["mixins"] = category.mixins
-    if not category.is_root:
-        document["parentId"] = category.parent.external_id
-    document["ecn"] = category.stored_numbers
-    return document

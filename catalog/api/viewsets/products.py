@@ -15,10 +15,8 @@ from accounts.identity.scopes import (
 )
 from catalog import extensions
 from catalog.api.error_bodies import PRODUCT_ERRORS
-from catalog.api.viewsets.categories import PROTECTED
 from catalog.bodies import CreatedId, ProductBody
 from catalog.errors import InvalidProduct, ProductNotFound
-from catalog.models import Product
 from catalog.operations import products as operations
 from catalog.operations.categories import Publication
 from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, PRODUCT_IN_SHOWN_CATEGORIES, products_of
@@ -26,7 +24,6 @@ from catalog.revisions import OF_PRODUCTS
 from core.api import parameters
 from core.api.json import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
-from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import Body, SearchBody, read_bodies, read_body
@@ -37,7 +34,6 @@ from core.representation.representations import Representation
 from core.sql.composition import Sql, equals
 from core.sql.upserts import RowResult
 from core.tenancy.callers import CallerKind
-from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import check_client_id
 
 CREATE = (PRODUCT_MANAGE, PRODUCT_PUBLISH)
@@ -77,6 +73,7 @@ class ProductViewSet(ContractViewSet):
     deletes_unknown = True
     error_format = PRODUCT_ERRORS
     has_tagged_lists = True
+    groups_ended = staticmethod(partial(extensions.touched_groups, "product"))
 
     @operation("GET-product-list-products")
     def list(self, request: Request, tenant: str) -> HttpResponse:
@@ -169,13 +166,10 @@ class ProductViewSet(ContractViewSet):
         return self.change(product_id, request.data)
 
     def change(self, product_id: str, patch: object) -> HttpResponse:
-        def edit(product: Product) -> ProductBody:
-            return self.read(apply_patch(product_document(product), patch, protected=PROTECTED))
-
         operations.edit_product(
             tenant_id=self.caller.tenant.id,
             product_id=product_id,
-            edit=edit,
+            edit=partial(ProductBody.patched, patch=patch, languages=self.write_languages()),
             publication=self.publication(),
             at=self.at,
         )
@@ -225,11 +219,6 @@ class ProductViewSet(ContractViewSet):
         )
         return multi_status(outcomes, bulk_entry)
 
-    def touched_groups(self) -> Sequence[str]:
-        return (
-            () if self.action == "search" else extensions.touched_groups("product", self.caller.tenant.name)
-        )
-
     def representation(self) -> Representation:
         """Return what the caller may see: services segments too, and hidden categories with their scope."""
         if self.caller.kind is not CallerKind.SERVICE:
@@ -266,18 +255,3 @@ def bulk_entry(outcome: RowResult) -> JsonObject:
     if outcome.error:
         entry["message"] = outcome.error.message
     return entry
-
-
-def product_document(product: Product) -> JsonObject:
-    """Return what clients see of the product, as a patch changes it."""
-    return {
-        "id": product.external_id,
-        "code": product.code,
-        "name": product.name,
-        "description": product.description,
-        "published": product.is_published,
-        "productType": product.product_type,
-        **product.details,
-        **({} if product.mixins is None else {"mixins": product.mixins}),
-        "metadata": metadata_of(product),
-    }

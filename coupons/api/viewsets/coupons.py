@@ -7,10 +7,10 @@ from rest_framework.request import Request
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
 from core.api.parameters import query_parameter
-from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import read_body
 from core.errors import MalformedBody
+from core.patches import apply_patch
 from core.sql.composition import Sql, param, sql
 from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CUSTOMER_NUMBER, SHOW_DELETED, CouponServiceViewSet

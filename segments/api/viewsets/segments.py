@@ -7,9 +7,9 @@ from rest_framework.request import Request
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
 from core.api import parameters
 from core.api.json import multi_status, read_batch
-from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody, read_bodies, read_body
+from core.patches import apply_patch
 from core.sql.composition import equals, param, sql
 from segments.api.viewsets.base import (
     ID_LIST,

@@ -7,9 +7,9 @@ import pytest
 
 from core import memory
 from core.admin.forms import DocumentForm
-from core.api.patches import apply_patch
 from core.bodies import Validity, read_bodies
 from core.json_values import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size
+from core.patches import apply_patch
 from core.representation import pages
 from core.sql import fetching
 from segments.models import Segment
