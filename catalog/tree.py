@@ -28,7 +28,7 @@ from catalog.errors import (
     TooManyToDelete,
     WouldCreateCycle,
 )
-from catalog.models import HIDDEN_ROOT_ID, Category, CategoryNumber
+from catalog.models import HIDDEN_ROOT_ID, STRUCTURE, Category, CategoryNumber
 from catalog.subtrees import subtrees
 from core.errors import MOST_DELETED_ALONG
 from core.model_fields import concrete_field
@@ -189,8 +189,11 @@ class LockedTree:
         """Store the fields, and move the category with its subtree to where parent, position and name put it.
 
         Raises WouldCreateCycle when the parent is the category itself or one of its descendants, and TooDeep
-        when the move would put one of them too deep.
+        when the move would put one of them too deep. Without a field that places the category, it stays.
         """
+        if parent.pk == category.parent_id and STRUCTURE.isdisjoint(fields):
+            category.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
+            return
         place = self._place_among(category, parent)
         if category.lft <= parent.lft <= category.rght:
             raise WouldCreateCycle(category.external_id, parent.external_id)

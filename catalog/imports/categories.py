@@ -6,7 +6,7 @@ from datetime import datetime
 from catalog.bodies import CategoryBody
 from catalog.imports.category_paths import NAMED_BY_PATH, located
 from catalog.models import Category, CategoryNumber
-from catalog.operations.categories import OWN_COLUMNS, delete_categories_only
+from catalog.operations.categories import OWN_COLUMNS, delete_categories_only, own_values
 from catalog.operations.category_imports import CODE, NUMBER, id_of, upsert_categories_in_bulk
 from catalog.representations import CATEGORY
 from catalog.subtrees import is_category
@@ -58,7 +58,7 @@ def differs(row: CategoryBody, stored: Mapping[str, object], numbers: Sequence[s
     parent_id = None if is_root else stored["parent__external_id"]
     if parent_id != row.parent or list(numbers) != row.numbers:
         return True
-    written = {name: getattr(row, name) for name in OWN_COLUMNS}
+    written = own_values(row)
     written["own_classification_mixins"] = written["own_classification_mixins"] or []
     kept = [name for name in ("type", "position") if written[name] is None]
     return any(stored[name] != value for name, value in written.items() if name not in kept)

@@ -20,10 +20,11 @@ from catalog.errors import (
     TooManyToPublish,
     TreeNotFound,
 )
-from catalog.models import Category, CategoryNumber
+from catalog.models import STRUCTURE, Category, CategoryNumber
 from catalog.subtrees import is_category
 from catalog.tree import LockedTree, locked_tree
 from core.errors import MissingScope
+from core.json_types import JsonObject
 from core.sql.composition import bind, param, sql
 from core.sql.fetching import execute
 from core.tenancy.documents import check_version
@@ -35,7 +36,6 @@ OWN_COLUMNS = tuple(
 
 CREATED_ONLY = frozenset({"external_id", "type"})
 KEPT_WHEN_ABSENT = frozenset({"position", "own_classification_mixins"})
-FIELDS = (*(name for name in OWN_COLUMNS if name not in CREATED_ONLY), "version", "modified_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,7 @@ def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, a
         check_new_id(body.external_id)
         category.external_id = body.external_id
     publication.check(category, body)
-    _apply(category, body, at=at)
+    _apply(category, own_values(body), numbers=body.numbers or [], at=at)
     parent = tree.parent(body.parent)
     if body.position is None:
         category.position = tree.last_position(parent)
@@ -289,34 +289,49 @@ def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, a
 def _replace(
     tree: LockedTree, category: Category, body: CategoryBody, *, publication: Publication, at: datetime
 ) -> None:
+    values, numbers = own_values(body), body.numbers or []
     check_version(category, body.expected_version)
     check_type(body.type, stored=category.type)
     publication.check(category, body)
-    _apply(category, body, at=at)
+    fields = _apply(category, values, numbers=numbers, at=at)
     category.version += 1
     parent = category if body.parent == category.external_id else tree.parent(body.parent, child=category)
     if body.position is None and parent.pk != category.parent_id:
         category.position = tree.last_position(parent)
-    tree.update(category, parent=parent, fields=FIELDS)
-    numbers = body.numbers or []
+        fields.append("position")
+    tree.update(category, parent=parent, fields=[*fields, "version"])
     if numbers != category.stored_numbers:
         write_numbers(tree.tenant_id, [(category.pk, numbers)])
 
 
-def _apply(category: Category, body: CategoryBody, *, at: datetime) -> None:
-    """Set the values that the body has; raise what the category's own rules refuse."""
+def own_values(body: CategoryBody) -> JsonObject:
+    """Return what the body says of each of OWN_COLUMNS."""
+    return {name: getattr(body, name) for name in OWN_COLUMNS}
+
+
+def _apply(
+    category: Category, values: Mapping[str, object], *, numbers: Sequence[str], at: datetime
+) -> list[str]:
+    """Set the values that a body has; raise what the category's own rules refuse.
+
+    Returns the fields to store. What places the category is none of them when it is as it was.
+    """
     stored_code = category.code
-    for name in OWN_COLUMNS:
-        value = getattr(body, name)
-        if name not in CREATED_ONLY and not (value is None and name in KEPT_WHEN_ABSENT):
+    fields = ["modified_at"]
+    for name, value in values.items():
+        is_kept = value is None and name in KEPT_WHEN_ABSENT
+        is_same_place = name in STRUCTURE and value == getattr(category, name)
+        if not (name in CREATED_ONLY or is_kept or is_same_place):
             setattr(category, name, value)
+            fields.append(name)
     category.modified_at = at
     check_code(category.code, type=category.type, mixins=category.own_classification_mixins)
     _check_uniqueness(
         category,
         code=None if category.code == stored_code else category.code,
-        numbers=[number for number in body.numbers or () if number not in category.stored_numbers],
+        numbers=[number for number in numbers if number not in category.stored_numbers],
     )
+    return fields
 
 
 def check_new_id(category_id: str) -> None:

@@ -16,7 +16,7 @@ from catalog.errors import (
     WouldCreateCycle,
 )
 from catalog.models import Category
-from catalog.operations.categories import OWN_COLUMNS, check_code, check_new_id, check_type, write_numbers
+from catalog.operations.categories import check_code, check_new_id, check_type, own_values, write_numbers
 from catalog.subtrees import is_category
 from catalog.tree import hash_joins, locked_tree
 from core.cycles import find_cycles
@@ -411,7 +411,7 @@ def column_values(
     tenant_id: int, row: CategoryBody, *, key: int, parent: int | None, position: int, at: datetime
 ) -> list[object]:
     """Return the row in the order of TARGET's columns; the tree columns are placed afterwards."""
-    values = {name: getattr(row, name) for name in OWN_COLUMNS}
+    values = own_values(row)
     values["type"] = values["type"] or "STANDARD"
     values["own_classification_mixins"] = values["own_classification_mixins"] or []
     values |= {"id": key, "tenant_id": tenant_id, "parent_id": parent, "position": position}

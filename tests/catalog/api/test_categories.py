@@ -355,6 +355,9 @@ def test_a_patch_asks_only_for_what_it_changes(
     with django_assert_num_queries(6):  # the lock, the category, its place, the row, both ends
         assert api.patch(f"{URL}/floor", {"position": 3}).status_code == 204
     assert api.get(f"{URL}/floor").json()["ecn"] == ["AX6784", "123078"]
+    with django_assert_num_queries(5):  # it stays where it is
+        assert api.patch(f"{URL}/floor", {"position": 3, "mixins": {"more": 1}}).status_code == 204
+    assert api.get(f"{URL}/floor").json()["mixins"]["more"] == 1
 
 
 def test_external_numbers_get_another_order_by_a_patch(api: Api, tenant: Tenant) -> None:
