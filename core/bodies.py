@@ -7,18 +7,17 @@ Null means an absent optional field, also for one whose type does not have null.
 are ignored, since clients send back what they read.
 """
 
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, inspect
 
+from core.body_faults import NO_TEXT, faults
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
 from core.json_types import JsonMapping, JsonObject
 from core.representation.languages import NO_LANGUAGES, CustomType, LanguageContext
@@ -26,11 +25,8 @@ from core.tenancy.identifiers import CLIENT_ID
 from core.text import CODE_AS_STORED, ID_AS_STORED, TYPOGRAPHIC_QUOTES, fault_of_id, trimmed
 from core.timestamps import parse_time
 
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 LARGEST_VERSION = 2_147_483_647
 LONGEST_REFERENCE = 128
-NO_TEXT = "must be a text"  # said even where a type has a message of its own
-NUMBERS = (int, float, Decimal, str)  # and what is written as one
 MESSAGE = "message"  # the key in Meta.extra of the sentence that follows the name of the field
 PASTED = (CODE_AS_STORED, ID_AS_STORED)  # the patterns of what loses what pasting adds
 NOT_PLAIN = " +" + TYPOGRAPHIC_QUOTES  # what prints and is trimmed, and the sign of a shortened number
@@ -145,12 +141,43 @@ class DocumentBody(Body):
         return self.metadata.mixins if self.metadata else None
 
 
-def read_body(kind: type[BodyType], value: object, *, languages: LanguageContext = NO_LANGUAGES) -> BodyType:
-    """Return the value as a body of the kind; raise its InvalidBody, naming every field that is wrong."""
+class ExactNumber(Decimal):
+    """A number from 0 to `largest` as it was written, but to `finest`; a text is none."""
+
+    largest: ClassVar[Decimal]
+    finest: ClassVar[Decimal] = Decimal("0.000001")
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        """Return the number of a body; raise InvalidInput unless it is one within the bounds."""
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        number = Decimal(str(value)) if is_number else None
+        if number is None or not number.is_finite():
+            raise InvalidInput(f"{field} must be a number.", field=field)
+        if not 0 <= number <= cls.largest:
+            raise InvalidInput(f"{field} must be between 0 and {cls.largest}.", field=field)
+        return cls(number.quantize(cls.finest, rounding=ROUND_HALF_UP))
+
+    @classmethod
+    def schema(cls) -> JsonObject:
+        """Return the JSON Schema."""
+        return {"type": "number", "minimum": 0, "maximum": int(cls.largest)}
+
+
+def read_body(kind: type[BodyType], value: object, *, languages: LanguageContext | None = None) -> BodyType:
+    """Return the value as a body of the kind; raise its InvalidBody, naming every field that is wrong.
+
+    `languages` are those of its localized fields.
+    """
     try:
-        return msgspec.convert(value, kind, dec_hook=languages.read)
+        return msgspec.convert(value, kind, dec_hook=languages.read if languages else _read_custom)
     except (msgspec.ValidationError, InvalidInput) as refused:
-        return _read_slowly(kind, value, languages, refused)
+        return _read_slowly(kind, value, languages or NO_LANGUAGES, refused)
+
+
+def _read_custom(kind: type[CustomType], value: object) -> object:
+    """Read a value that msgspec has no type for, of a body without localized fields."""
+    return kind.read(value, NO_LANGUAGES, field="")
 
 
 def read_bodies(
@@ -378,84 +405,6 @@ def has_null(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.NoneType | inspect.AnyType)
 
 
-def faults(kind: inspect.Type, value: object) -> Iterator[str]:
-    """Yield what is wrong with a value of a simple type, as it follows the field's name."""
-    match kind:
-        case inspect.StrType():
-            if not isinstance(value, str):
-                yield NO_TEXT
-            elif kind.min_length and len(value) < kind.min_length:
-                yield "must not be empty" if kind.min_length == 1 else f"needs {kind.min_length} characters"
-            elif kind.max_length is not None and len(value) > kind.max_length:
-                yield f"is longer than {kind.max_length} characters"
-            elif kind.pattern is not None and not matches(kind, value):
-                yield "cannot be an id" if kind.pattern == ID_AS_STORED else f"must match {kind.pattern}"
-        case inspect.DateType():
-            if not is_date(value):
-                yield "must be a date such as 2024-01-31"
-        case inspect.BoolType():
-            if not isinstance(value, bool):
-                yield "must be true or false"
-        case inspect.IntType():
-            if isinstance(value, bool) or not isinstance(value, int):
-                yield "must be a whole number"
-            else:
-                yield from out_of_bounds(kind, value)
-        case inspect.FloatType() | inspect.DecimalType():
-            number = as_number(value)
-            if number is None or (isinstance(kind, inspect.FloatType) and isinstance(value, str)):
-                yield "must be a number"
-            elif isinstance(kind, inspect.FloatType):
-                yield from out_of_bounds(kind, number)
-        case inspect.LiteralType() | inspect.EnumType():
-            allowed = allowed_values(kind)
-            if value not in allowed:
-                *first, last = map(str, allowed)
-                yield f"must be {', '.join(first)} or {last}" if first else f"must be {last}"
-
-
-def matches(kind: inspect.StrType, value: str) -> bool:
-    """Say whether msgspec accepts the text for its pattern."""
-    try:
-        msgspec.convert(value, Annotated[str, Meta(pattern=kind.pattern)])
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def is_date(value: object) -> bool:
-    try:
-        return (
-            isinstance(value, str) and DATE.fullmatch(value) is not None and bool(date.fromisoformat(value))
-        )
-    except ValueError:  # the 30th of February
-        return False
-
-
-def as_number(value: object) -> Decimal | None:
-    """Return a finite number, however it was written; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, NUMBERS):
-        return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
-
-
-def out_of_bounds(kind: inspect.IntType | inspect.FloatType, value: int | Decimal) -> Iterator[str]:
-    if (kind.ge is not None and value < kind.ge) or (kind.gt is not None and value <= kind.gt):
-        yield f"must be at least {kind.ge}" if kind.ge is not None else f"must be greater than {kind.gt}"
-    elif (kind.le is not None and value > kind.le) or (kind.lt is not None and value >= kind.lt):
-        yield f"must be at most {kind.le}" if kind.le is not None else f"must be less than {kind.lt}"
-
-
-def allowed_values(kind: inspect.LiteralType | inspect.EnumType) -> tuple[object, ...]:
-    if isinstance(kind, inspect.LiteralType):
-        return kind.values
-    return tuple(member.value for member in kind.cls)
-
-
 def in_utc(moment: MaybeMoment) -> MaybeMoment:
     """Return the instant in UTC, as operations and the database have it.
 
@@ -466,57 +415,3 @@ def in_utc(moment: MaybeMoment) -> MaybeMoment:
         return moment.astimezone(UTC) if moment else moment
     except OverflowError as error:
         raise ValueError("The time is outside of the years 1 to 9999.") from error
-
-
-def schema_components(*kinds: type[Body]) -> dict[str, JsonObject]:
-    """Return the OpenAPI 3.0 schemas of the bodies and of what they hold, by the name of their class."""
-    _, components = msgspec.json.schema_components(
-        kinds, schema_hook=_custom_schema, ref_template="#/components/schemas/{name}"
-    )
-    schemas = {name: _in_openapi(schema) for name, schema in components.items()}
-    for body in _subclasses(Body):
-        for name, member in schemas.get(body.__name__, {}).get("properties", {}).items():
-            if "description" not in member and (known := body.documented.get(name)):
-                schemas[body.__name__]["properties"][name] = _described_as(member, known["description"])
-    return schemas
-
-
-def _subclasses(kind: type[Body]) -> Iterator[type[Body]]:
-    for below in kind.__subclasses__():
-        yield below
-        yield from _subclasses(below)
-
-
-def _described_as(schema: JsonObject, description: str) -> JsonObject:
-    """Return the schema with a description; nothing counts beside a reference."""
-    return {**({"allOf": [schema]} if "$ref" in schema else schema), "description": description}
-
-
-def _custom_schema(kind: type[CustomType]) -> JsonObject:
-    return kind.schema()
-
-
-def _in_openapi(schema: object) -> Any:
-    """Return a JSON Schema as OpenAPI 3.0 has it: `nullable` for a union with null, no titles."""
-    if isinstance(schema, list):
-        return [_in_openapi(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    read = {name: _in_openapi(value) for name, value in schema.items() if name not in ("title", "properties")}
-    if "properties" in schema:  # whose names are no keywords: a body may have a member `title` or `default`
-        read["properties"] = {name: _in_openapi(member) for name, member in schema["properties"].items()}
-    if read.get("pattern") in PASTED:  # what was pasted is trimmed, not refused
-        del read["pattern"]
-    if "default" in read:  # generators of typed clients would demand a member that has one
-        default = read.pop("default")
-        if default not in (None, "", [], {}):
-            read["description"] = f"{read.get('description', '')} Default: {json.dumps(default)}.".lstrip()
-    if not read.get("required", True):
-        del read["required"]
-    if "$ref" in read and len(read) > 1:  # nothing counts beside a reference
-        return {"allOf": [{"$ref": read.pop("$ref")}], **read}
-    if {"type": "null"} in (choices := read.get("anyOf", [])):
-        [member] = [choice for choice in choices if choice != {"type": "null"}]
-        del read["anyOf"]
-        return {**read, **({"allOf": [member]} if "$ref" in member else member), "nullable": True}
-    return read

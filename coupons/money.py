@@ -2,18 +2,12 @@
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, ClassVar, Self
+from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from core.bodies import MESSAGE
-from core.errors import InvalidInput
-from core.json_types import JsonObject
-from core.representation.languages import LanguageContext
+from core.bodies import MESSAGE, ExactNumber
 from core.text import plain
-
-FINEST = Decimal("0.000001")
-"""The precision of stored amounts: six decimal places, more than any currency has."""
 
 LARGEST_AMOUNT = Decimal(1_000_000_000_000)
 
@@ -31,29 +25,13 @@ DECIMAL_PLACES = {
 }
 
 
-class Amount(Decimal):
-    """A number from 0 to `largest`, exactly as it was written, to six decimal places."""
+class Amount(ExactNumber):
+    """An amount of money in a body, or a quantity: a number from 0 to LARGEST_AMOUNT."""
 
-    largest: ClassVar[Decimal] = LARGEST_AMOUNT
-
-    @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        """Return the number of a body; raise InvalidInput unless it is one within the bounds."""
-        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        number = Decimal(str(value)) if is_number else None
-        if number is None or not number.is_finite():
-            raise InvalidInput(f"{field} must be a number.", field=field)
-        if not 0 <= number <= cls.largest:
-            raise InvalidInput(f"{field} must be between 0 and {cls.largest}.", field=field)
-        return cls(number.quantize(FINEST, rounding=ROUND_HALF_UP))
-
-    @classmethod
-    def schema(cls) -> JsonObject:
-        """Return the JSON Schema."""
-        return {"type": "number", "minimum": 0, "maximum": int(cls.largest)}
+    largest = LARGEST_AMOUNT
 
 
-class Percentage(Amount):
+class Percentage(ExactNumber):
     """A number from 0 to 100."""
 
     largest = Decimal(100)

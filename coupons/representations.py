@@ -7,7 +7,8 @@ from typing import Final
 
 import orjson
 
-from core.bodies import Body, schema_components
+from core.bodies import Body
+from core.body_schemas import schema_components
 from core.json_types import JsonMapping, JsonObject
 from core.representation.fields import (
     Boolean,

@@ -22,7 +22,8 @@ from core.api.error_bodies import Fault
 from core.api.filters import ListFilterSet
 from core.api.preferences import Known, known_fields
 from core.api.routes import PATH_PARAMETERS
-from core.bodies import Body, schema_components
+from core.bodies import Body
+from core.body_schemas import schema_components
 from core.json_types import JsonObject
 from core.representation.fields import Computed, Field, Nested
 from core.representation.representations import Representation

@@ -7,7 +7,8 @@ from accounts.bodies.legal_entities import ContactAssignmentBody, LegalEntityBod
 from accounts.bodies.rows import RowBody
 from accounts.bodies.sites import PatchedSite, SiteBody
 from accounts.models import Customer
-from core.bodies import read_body, schema_components
+from core.bodies import read_body
+from core.body_schemas import schema_components
 from core.errors import InvalidBody, InvalidInput
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 

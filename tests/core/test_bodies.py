@@ -20,8 +20,8 @@ from core.bodies import (
     Validity,
     read_bodies,
     read_body,
-    schema_components,
 )
+from core.body_schemas import schema_components
 from core.errors import DomainError, InvalidBody
 from core.json_types import JsonObject
 from core.representation.languages import LanguageContext, Translations

@@ -3,7 +3,8 @@ from typing import get_args
 
 import pytest
 
-from core.bodies import read_body, schema_components
+from core.bodies import read_body
+from core.body_schemas import schema_components
 from core.errors import InvalidBody
 from core.representation.schema import representation_schema
 from coupons.bodies import (
