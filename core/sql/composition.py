@@ -110,6 +110,19 @@ def bind(template: str, /, **values: object) -> Sql:
     return Sql(text, params)
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Takes the place of a parameter that a `Statement` (core/sql/fetching.py) is run with."""
+
+    name: str
+
+
+def slots(template: str, /) -> Sql:
+    """Return a piece of a `Statement`: what `bind` fills at once has a value only when that is run."""
+    text, names, _ = bound_template(template)
+    return Sql(text, tuple(map(Slot, names)))
+
+
 @lru_cache(maxsize=1_024)
 def bound_template(template: str) -> tuple[str, tuple[str, ...], frozenset[str]]:
     """Return the text with a placeholder in each slot, and the names of the slots in order and as a set."""

@@ -30,7 +30,7 @@ from psycopg.errors import (
 from psycopg.generators import execute as results_of
 
 from core.actors import LONGEST_TEXT, Actor, claimed, process_actor
-from core.sql.composition import Sql, SqlValues
+from core.sql.composition import Slot, Sql, SqlValues
 from core.sql.replicas import has_failed, read_alias, read_from_primary
 from core.sql.statements import statements
 
@@ -255,25 +255,51 @@ def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> li
     searches or long lists of ids. Parameters are sent apart from the text, and PostgreSQL must be able to
     infer their types from it. tests/bench/test_plans.py checks these plans.
     """
+    return _fetch_where(statement.sql, statement.params, using, prepared=prepared)
+
+
+class Statement:
+    """A statement of `slots` whose text never changes: composed where it is declared, run with its values.
+
+    It is prepared, so what `fetch_rows` says of that holds for it.
+    """
+
+    def __init__(self, statement: Sql) -> None:
+        if not all(isinstance(slot, Slot) for slot in statement.params):
+            raise TypeError("A value is given when the statement is run: declare its slot with slots().")
+        self.sql = statement.sql
+        self.names = tuple([slot.name for slot in statement.params])
+        self.known = frozenset(self.names)
+
+    def rows(self, **values: object) -> list[SqlValues]:
+        """Run the statement with these values of its slots and return all its rows, as `fetch_rows` does."""
+        if values.keys() != self.known:
+            wrong = ", ".join(sorted(values.keys() ^ self.known))
+            raise TypeError(f"Each slot of the statement takes one value, and nothing else does: {wrong}.")
+        return _fetch_where(self.sql, tuple([values[name] for name in self.names]), "", prepared=True)
+
+
+def _fetch_where(text: str, params: SqlValues, using: str, *, prepared: bool) -> list[SqlValues]:
     alias = using or read_alias()
     if alias == DEFAULT_DB_ALIAS or using:
-        return _fetch(statement, alias, prepared=prepared)
+        return _fetch(text, params, alias, prepared=prepared)
     try:
-        return _fetch(statement, alias, prepared=prepared)
+        return _fetch(text, params, alias, prepared=prepared)
     except OperationalError as error:
         if not has_failed(error):
             raise
         read_from_primary()
-        return _fetch(statement, DEFAULT_DB_ALIAS, prepared=prepared)
+        return _fetch(text, params, DEFAULT_DB_ALIAS, prepared=prepared)
 
 
-def _fetch(statement: Sql, alias: str, *, prepared: bool) -> list[SqlValues]:
+def _fetch(text: str, params: SqlValues, alias: str, *, prepared: bool) -> list[SqlValues]:
     connection = connections[alias]
     if (rewrite := _rewriting.get()) is not None:
-        statement, prepared = rewrite(statement), False
+        rewritten = rewrite(Sql(text, params))
+        text, params, prepared = rewritten.sql, rewritten.params, False
     if not prepared:
         with connection.cursor() as cursor:
-            cursor.execute(statement.sql, statement.params)
+            cursor.execute(text, params)
             return cursor.fetchall()
     if connection.connection is None:
         connection.ensure_connection()
@@ -282,13 +308,13 @@ def _fetch(statement: Sql, alias: str, *, prepared: bool) -> list[SqlValues]:
         wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
         with connection.wrap_database_errors:
             listened = wrap(listened)
-            listened.execute(statement.sql, statement.params)
+            listened.execute(text, params)
             return listened.fetchall()
     connection.validate_no_broken_transaction()
-    own, text = cursors.cursor_for(connection.connection, statement.sql)
+    own, numbered_text = cursors.cursor_for(connection.connection, text)
     with connection.wrap_database_errors:
-        own.execute(text, statement.params)
+        own.execute(numbered_text, params)
         rows = own.fetchall()
     if len(rows) > MOST_ROWS:
-        cursors.forget(statement.sql)
+        cursors.forget(text)
     return rows

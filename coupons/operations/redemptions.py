@@ -5,8 +5,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.sql.composition import bind
-from core.sql.fetching import execute, fetch_rows
+from core.sql.composition import bind, slots
+from core.sql.fetching import Statement, execute
 from core.tenancy.identifiers import generate_id
 from coupons.eligibility import judge
 from coupons.eligibility_queries import (
@@ -53,6 +53,25 @@ def redeem_coupon(
     )
 
 
+RECORD_USE = Statement(
+    slots(
+        "WITH used AS (UPDATE coupons_coupon SET redemption_count = redemption_count + 1"
+        " WHERE id = {coupon} RETURNING id),"
+        # The customer may have been deleted or erased since they were read: then nothing of them is kept
+        # but the pseudonym, which counts for limits as the number does.
+        " buyer AS MATERIALIZED (SELECT id FROM accounts_customer WHERE id = {customer} FOR KEY SHARE)"
+        " INSERT INTO coupons_redemption (tenant_id, external_id, coupon_id, customer_id,"
+        " customer_number, legal_entity_id, order_code, idempotency_key, order_total_amount,"
+        " order_total_currency, discount_amount, discount_currency, redeemed_at)"
+        " SELECT {tenant}, {redemption_id}, id, (SELECT id FROM buyer),"
+        " CASE WHEN {is_unknown:boolean} OR EXISTS (SELECT FROM buyer) THEN {customer_number}"
+        " ELSE {pseudonym} END,"
+        " {legal_entity}, {order_code}, {idempotency_key}, {total}, {total_currency},"
+        " {discount}, {discount_currency}, {at} FROM used RETURNING external_id"
+    )
+)
+
+
 def record_use(
     tenant_id: int,
     coupon: CouponSnapshot,
@@ -64,38 +83,22 @@ def record_use(
 ) -> str:
     """Count one more use and write its row, in one statement; return the redemption's id."""
     discount = order.discount or Money(Amount(0), order.order_total.currency)
-    [(redemption_id,)] = fetch_rows(
-        bind(
-            "WITH used AS (UPDATE coupons_coupon SET redemption_count = redemption_count + 1"
-            " WHERE id = {coupon} RETURNING id),"
-            # The customer may have been deleted or erased since they were read: then nothing of them is kept
-            # but the pseudonym, which counts for limits as the number does.
-            " buyer AS MATERIALIZED (SELECT id FROM accounts_customer WHERE id = {customer} FOR KEY SHARE)"
-            " INSERT INTO coupons_redemption (tenant_id, external_id, coupon_id, customer_id,"
-            " customer_number, legal_entity_id, order_code, idempotency_key, order_total_amount,"
-            " order_total_currency, discount_amount, discount_currency, redeemed_at)"
-            " SELECT {tenant}, {redemption_id}, id, (SELECT id FROM buyer),"
-            " CASE WHEN {is_unknown:boolean} OR EXISTS (SELECT FROM buyer) THEN {customer_number}"
-            " ELSE {pseudonym} END,"
-            " {legal_entity}, {order_code}, {idempotency_key}, {total}, {total_currency},"
-            " {discount}, {discount_currency}, {at} FROM used RETURNING external_id",
-            coupon=coupon.id,
-            tenant=tenant_id,
-            redemption_id=generate_id(),
-            customer=customer.customer_id,
-            is_unknown=customer.customer_id is None,
-            customer_number=customer.customer_number,
-            pseudonym=customer.pseudonym,
-            legal_entity=customer.legal_entity_id,
-            order_code=order.order_code,
-            idempotency_key=idempotency_key,
-            total=order.order_total.amount,
-            total_currency=order.order_total.currency,
-            discount=discount.amount,
-            discount_currency=discount.currency,
-            at=at,
-        ),
-        prepared=True,
+    [(redemption_id,)] = RECORD_USE.rows(
+        coupon=coupon.id,
+        tenant=tenant_id,
+        redemption_id=generate_id(),
+        customer=customer.customer_id,
+        is_unknown=customer.customer_id is None,
+        customer_number=customer.customer_number,
+        pseudonym=customer.pseudonym,
+        legal_entity=customer.legal_entity_id,
+        order_code=order.order_code,
+        idempotency_key=idempotency_key,
+        total=order.order_total.amount,
+        total_currency=order.order_total.currency,
+        discount=discount.amount,
+        discount_currency=discount.currency,
+        at=at,
     )
     return redemption_id
 

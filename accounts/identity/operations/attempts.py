@@ -11,8 +11,8 @@ from accounts.identity.models import AttemptCounter
 from accounts.models.customers import canonical_email
 from core.errors import Overloaded, TooManyAttempts
 from core.observation.metrics import THROTTLED
-from core.sql.composition import Sql, bind, param, sql
-from core.sql.fetching import execute, fetch_rows
+from core.sql.composition import param, slots, sql
+from core.sql.fetching import Statement, execute, fetch_rows
 
 FAILURES_OF_ACCOUNT = 5  # from one address
 FAILURES_OF_ADDRESS = 20 * FAILURES_OF_ACCOUNT  # behind an address may be a whole office, or a mobile network
@@ -76,26 +76,22 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime, was_made: boo
         raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
 
 
+EXHAUSTED = Statement(
+    slots(
+        "SELECT max(counter.resets_at) FROM unnest({subjects:text[]}, {most:int[]}) AS given (subject, most)"
+        " JOIN identity_attemptcounter AS counter ON counter.subject = given.subject"
+        " WHERE counter.resets_at > {at} AND counter.attempts >= given.most"
+    )
+)
+
+
 def refuse_exhausted(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
     """Raise TooManyAttempts when as many attempts failed as one of the limits allows."""
     if not limits:
         return
-    exhausted = [
-        bind(
-            "(counter.subject = {subject} AND counter.attempts >= {most})",
-            subject=limit.subject,
-            most=limit.most,
-        )
-        for limit in limits
-    ]
-    statement = sql(
-        "SELECT max(counter.resets_at) FROM identity_attemptcounter AS counter"
-        " WHERE counter.resets_at > {at} AND ({exhausted})",
-        at=param(at),
-        exhausted=Sql.joined(" OR ", exhausted),
-    )
-    rows = fetch_rows(statement, prepared=True)
-    if (resets_at := rows[0][0]) is not None:
+    subjects, most = [limit.subject for limit in limits], [limit.most for limit in limits]
+    [(resets_at,)] = EXHAUSTED.rows(subjects=subjects, most=most, at=at)
+    if resets_at is not None:
         wait = max(1, ceil((resets_at - at).total_seconds()))
         THROTTLED.labels(limits[0].counted).inc()
         raise TooManyAttempts(f"Too many {limits[0].counted}; try again in {wait} seconds.", retry_after=wait)

@@ -134,7 +134,7 @@ def test_templates_are_literals():
                 if (
                     isinstance(node, ast.Call)
                     and isinstance(node.func, ast.Name)
-                    and node.func.id in ("Sql", "bind", "sql")
+                    and node.func.id in ("Sql", "bind", "slots", "sql")
                     and node.args
                     and any(isinstance(part, ast.FormattedValue) for part in ast.walk(node.args[0]))
                 ):

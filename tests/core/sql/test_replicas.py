@@ -43,9 +43,9 @@ def asked(monkeypatch) -> list[str]:
     sent: list[str] = []
     original = fetching._fetch
 
-    def fetch(statement: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
+    def fetch(text: str, params: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
         sent.append(alias)
-        return original(statement, DEFAULT_DB_ALIAS, prepared=prepared)
+        return original(text, params, DEFAULT_DB_ALIAS, prepared=prepared)
 
     monkeypatch.setattr(fetching, "_fetch", fetch)
     return sent
@@ -133,10 +133,10 @@ def test_a_replica_that_fails_is_left_out_and_the_primary_answers(
 ) -> None:
     original = fetching._fetch
 
-    def fetch(statement: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
+    def fetch(text: str, params: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
         if alias != DEFAULT_DB_ALIAS:
             raise OperationalError("gone") from (cause() if cause else None)
-        return original(statement, alias, prepared=prepared)
+        return original(text, params, alias, prepared=prepared)
 
     monkeypatch.setattr(fetching, "_fetch", fetch)
     token = begin_route()
@@ -149,7 +149,7 @@ def test_a_replica_that_fails_is_left_out_and_the_primary_answers(
 
 
 def test_a_statement_that_takes_long_is_no_failure_of_the_replica(two: None, db: None, monkeypatch) -> None:
-    def fetch(statement: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
+    def fetch(text: str, params: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
         raise OperationalError("too long") from postgres.QueryCanceled()
 
     monkeypatch.setattr(fetching, "_fetch", fetch)

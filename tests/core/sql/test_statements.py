@@ -2,8 +2,8 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import DataError
 
-from core.sql.composition import Sql
-from core.sql.fetching import fetch_rows
+from core.sql.composition import Sql, slots, sql
+from core.sql.fetching import Statement, fetch_rows, rewriting
 
 ONE = Sql("SELECT %s::integer", (1,))
 pytestmark = pytest.mark.django_db
@@ -40,3 +40,43 @@ def test_nothing_is_sent_in_a_transaction_that_can_only_be_rolled_back(prepared)
         connection.needs_rollback = True
         with pytest.raises(transaction.TransactionManagementError):
             fetch_rows(ONE, prepared=prepared)
+
+
+BETWEEN = Statement(
+    sql(
+        "SELECT name FROM ({names}) AS given (name) WHERE name BETWEEN {least} AND {least} || {end}",
+        names=slots("SELECT unnest({names:text[]})"),
+        least=slots("{least:text}"),
+        end=slots("{end:text}"),
+    )
+)
+
+
+def test_a_statement_is_run_with_its_values_by_name(django_assert_num_queries):
+    with django_assert_num_queries(2):
+        assert BETWEEN.rows(end="z", least="b", names=["a", "b", "ba", "c"]) == [("b",), ("ba",)]
+        assert BETWEEN.rows(names=["100% {sure}"], least="1", end="9") == [("100% {sure}",)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"names": [], "least": ""}, {"names": [], "least": "", "end": "", "most": ""}],
+)
+def test_a_statement_takes_a_value_for_each_slot_and_no_other(values, django_assert_num_queries):
+    with django_assert_num_queries(0), pytest.raises(TypeError, match="Each slot .*: (end|most)"):
+        BETWEEN.rows(**values)
+
+
+def test_a_statement_holds_no_value():
+    with pytest.raises(TypeError, match="slots"):
+        Statement(ONE)
+
+
+@pytest.mark.parametrize("rewrites", [False, True])
+def test_a_statement_is_rewritten_as_any_other(rewrites):
+    def rewrite(statement):
+        return sql("SELECT upper(name) FROM ({statement}) AS found", statement=statement)
+
+    with rewriting(rewrite if rewrites else None):
+        found = BETWEEN.rows(names=["b"], least="b", end="z")
+    assert found == [("B" if rewrites else "b",)]
