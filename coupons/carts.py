@@ -10,16 +10,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.timestamps import format_time
+from coupons.cart_queries import CouponsOfCart, read_coupons
 from coupons.discounts import Cart
 from coupons.eligibility import Verdict, amount_in_currency, minimum_of, verdict_on
-from coupons.eligibility_queries import (
-    CouponSnapshot,
-    CouponsOfCart,
-    CustomerState,
-    held_by_others,
-    read_coupons,
-    read_customer_states,
-)
+from coupons.eligibility_queries import CouponSnapshot, CustomerState, read_customer_states
 from coupons.eligible_products import eligible_products_of_each
 from coupons.errors import CartNotRedeemable
 from coupons.models import DiscountType
@@ -142,11 +136,7 @@ def judge_codes(
 ) -> list[JudgedCode]:
     """Return each code, then each of the others, with the reasons that do not depend on other codes."""
     usable = [coupon for coupon in coupons.found if not coupon.is_deleted]
-    states = (
-        read_customer_states(usable, buyer, at=at, counted=held_by_others(buyer.customer_number))
-        if usable
-        else []
-    )
+    states = read_customer_states(usable, buyer, at=at, replaces_own=True) if usable else []
     judged = list(zip(usable, states, strict=True))
     ids = tuple(dict.fromkeys(item.id for item in body.items))
     eligible = eligible_products_of_each(tenant_id, judged, ids, at=at)

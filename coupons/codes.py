@@ -1,24 +1,14 @@
-"""Coupon codes: one way to normalise them for all entry points, and codes that nobody misreads."""
+"""Codes that coupons can have, and codes that nobody misreads."""
 
 import secrets
 
-from core.sql.composition import Sql, bind
-from core.text import invisible_character, normalized, trimmed
+from core.text import invisible_character
 from coupons.errors import InvalidCode
 from coupons.models.coupons import LONGEST_CODE
 
 UNAMBIGUOUS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 and O, no 1, I and L
 GENERATED_LENGTH = 10
 CAMPAIGN_LENGTH = 13  # of 31 characters: 64 bits, as a guesser may hit any of 100,000 codes
-
-
-def normalise_code(text: str, *, case_sensitive: bool) -> str:
-    """Return the code as it is stored and compared: in NFC, trimmed, in upper case unless case matters."""
-    if text.isascii():
-        code = text.strip() if text.isprintable() else trimmed(text)
-        return code if case_sensitive else code.upper()
-    code = trimmed(normalized(text))
-    return code if case_sensitive else normalized(code.upper())
 
 
 def check_code(code: str) -> str:
@@ -44,23 +34,3 @@ def generate_campaign_codes(count: int, prefix: str) -> list[str]:
     while len(codes) < count:
         codes.add(prefix + "".join(secrets.choice(UNAMBIGUOUS) for _ in range(CAMPAIGN_LENGTH)))
     return list(codes)
-
-
-HAS_CODE = (
-    "coupon.tenant_id = {tenant} AND coupon.terms_id IS DISTINCT FROM coupon.id"
-    " AND coupon.code = CASE WHEN (SELECT codes_are_case_sensitive"
-    " FROM coupons_couponsettings WHERE tenant_id = {tenant}) THEN {as_written} ELSE {folded} END"
-)
-
-
-def has_code(tenant_id: int, text: str) -> Sql:
-    """The condition that the row `coupon` is the tenant's coupon that a client means by this text.
-
-    A coupon that only holds the terms of a campaign is never meant.
-    """
-    return bind(
-        HAS_CODE,
-        tenant=tenant_id,
-        as_written=normalise_code(text, case_sensitive=True),
-        folded=normalise_code(text, case_sensitive=False),
-    )

@@ -4,8 +4,9 @@ from django.utils.translation import gettext_lazy as _
 
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
+from coupons.cart_queries import read_coupons
 from coupons.eligibility import verdict_on
-from coupons.eligibility_queries import read_coupons, read_customer_states
+from coupons.eligibility_queries import read_customer_states
 from coupons.models.settings import MOST_CODES
 from coupons.orders import Buyer
 from coupons.reasons import ReasonType

@@ -1,19 +1,19 @@
-"""What eligibility reads: one statement for the coupon, one for the customer."""
+"""What eligibility reads: one statement for the coupon that a code names, one for the customer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from core.personal_data.pseudonyms import pseudonym_of
-from core.sql.composition import Sql, SqlValues, bind, composed_once, param, sql
-from core.sql.fetching import fetch_rows
-from coupons.codes import has_code, normalise_code
+from core.sql.composition import REMEMBERED_SHAPES, Sql, SqlValues, bind, param, slot, slots, sql
+from core.sql.fetching import Statement, fetch_rows
+from core.text import normalized, trimmed
 from coupons.errors import CouponNotFound
-from coupons.models.settings import MOST_COUPONS_PER_CART
 from coupons.money import Money, stored_money
 from coupons.orders import Buyer
-from segments.customer_context import checked_customer_context
+from segments.customer_context import key_expressions, not_assigned_to
 from segments.visibility import segments_of_member
 
 
@@ -64,9 +64,6 @@ class CustomerState:
     uses: int = 0
     segment_ids: tuple[int, ...] = ()
     reserved: int = 0
-
-
-ALL_RESERVATIONS = Sql("TRUE")
 
 
 SNAPSHOT = Sql(
@@ -138,12 +135,61 @@ def under_terms(coupon: CouponSnapshot, terms: CouponSnapshot) -> CouponSnapshot
     )
 
 
+def normalise_code(text: str, *, case_sensitive: bool) -> str:
+    """Return the code as it is stored and compared: in NFC, trimmed, in upper case unless case matters.
+
+    All entry points normalise codes by this.
+    """
+    if text.isascii():
+        code = text.strip() if text.isprintable() else trimmed(text)
+        return code if case_sensitive else code.upper()
+    code = trimmed(normalized(text))
+    return code if case_sensitive else normalized(code.upper())
+
+
+HAS_CODE = (
+    "coupon.tenant_id = {tenant} AND coupon.terms_id IS DISTINCT FROM coupon.id"
+    " AND coupon.code = CASE WHEN (SELECT codes_are_case_sensitive"
+    " FROM coupons_couponsettings WHERE tenant_id = {tenant}) THEN {as_written} ELSE {folded} END"
+)
+
+
+def code_values(tenant_id: int, text: str) -> dict[str, object]:
+    """Return the values of the slots in HAS_CODE."""
+    return {
+        "tenant": tenant_id,
+        "as_written": normalise_code(text, case_sensitive=True),
+        "folded": normalise_code(text, case_sensitive=False),
+    }
+
+
+def has_code(tenant_id: int, text: str) -> Sql:
+    """The condition that the row `coupon` is the tenant's coupon that a client means by this text.
+
+    A coupon that only holds the terms of a campaign is never meant.
+    """
+    return bind(HAS_CODE, **code_values(tenant_id, text))
+
+
+COUPON, LOCKED_COUPON = [
+    Statement(
+        sql(
+            "SELECT {snapshot} FROM coupons_coupon AS coupon WHERE {has_code}{locking}",
+            snapshot=SNAPSHOT,
+            has_code=slots(HAS_CODE),
+            locking=locking,
+        )
+    )
+    for locking in (Sql(""), Sql(" FOR UPDATE"))
+]
+
+
 def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnapshot:
     """Return the tenant's coupon of this code, a deleted one too; locked until commit when `lock`.
 
     Raises CouponNotFound when there is none.
     """
-    rows = fetch_rows(coupon_statement(lock, condition=has_code(tenant_id, code)), prepared=True)
+    rows = (LOCKED_COUPON if lock else COUPON).rows(**code_values(tenant_id, code))
     if not rows:
         raise CouponNotFound(code)
     coupon = snapshot_of(rows[0])
@@ -169,81 +215,6 @@ def read_terms(coupons: Iterable[CouponSnapshot]) -> dict[int, CouponSnapshot]:
     return {row[0]: snapshot_of(row) for row in rows}
 
 
-@composed_once
-def coupon_statement(lock: bool, *, condition: Sql) -> Sql:
-    """Return the statement of `read_coupon`."""
-    return sql(
-        "SELECT {snapshot} FROM coupons_coupon AS coupon WHERE {condition}{locking}",
-        snapshot=SNAPSHOT,
-        condition=condition,
-        locking=Sql(" FOR UPDATE" if lock else ""),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CouponsOfCart:
-    """The coupons of the codes given, in their order and each once; None for a code that no coupon has.
-
-    `others` are those that were asked for besides. `most` is how many of them one cart takes.
-    """
-
-    by_code: Mapping[str, CouponSnapshot | None]
-    most: int = MOST_COUPONS_PER_CART
-    others: Sequence[CouponSnapshot] = ()
-
-    @property
-    def found(self) -> list[CouponSnapshot]:
-        return [*(coupon for coupon in self.by_code.values() if coupon is not None), *self.others]
-
-
-def read_coupons(
-    tenant_id: int, codes: Sequence[str], *, also: Sequence[str] = (), lock: bool = False
-) -> CouponsOfCart:
-    """Return the tenant's coupons of these codes, deleted ones too, in one statement.
-
-    `also` are further codes, as they are stored. With `lock` they are locked until commit, in the order of
-    their keys; the terms of campaigns then take another statement.
-    """
-    as_written, folded = (
-        [*(normalise_code(code, case_sensitive=case_sensitive) for code in codes), *also]
-        for case_sensitive in (True, False)
-    )
-    named = bind(
-        "named.tenant_id = {tenant} AND named.terms_id IS DISTINCT FROM named.id AND named.code ="
-        " ANY(CASE WHEN (SELECT codes_are_case_sensitive FROM coupons_couponsettings"
-        " WHERE tenant_id = {tenant}) THEN {as_written:text[]} ELSE {folded:text[]} END)",
-        tenant=tenant_id,
-        as_written=as_written,
-        folded=folded,
-    )
-    rows = fetch_rows(
-        sql(
-            "SELECT {snapshot}, settings.codes_are_case_sensitive, settings.max_coupons_per_cart"
-            " FROM coupons_coupon AS coupon"
-            " LEFT JOIN coupons_couponsettings AS settings ON settings.tenant_id = coupon.tenant_id"
-            " WHERE coupon.id IN (SELECT {keys} FROM coupons_coupon AS named WHERE {named})"
-            " ORDER BY coupon.id{locking}",
-            snapshot=SNAPSHOT,
-            named=named,
-            keys=Sql("named.id" if lock else "unnest(ARRAY[named.id, named.terms_id])"),
-            locking=Sql(" FOR UPDATE OF coupon" if lock else ""),
-        ),
-        prepared=True,
-    )
-    *_, case_sensitive, most = rows[0] if rows else (False, None)
-    found = [snapshot_of(row[:-2]) for row in rows]
-    terms = read_terms(found) if lock else {coupon.id: coupon for coupon in found}
-    coupons = {
-        coupon.code: coupon if coupon.terms_id is None else under_terms(coupon, terms[coupon.terms_id])
-        for coupon in found
-        if coupon.terms_id != coupon.id
-    }
-    names = (as_written if case_sensitive else folded)[: len(codes)]
-    by_code = {name: coupons.get(name) for name in names}
-    others = [coupons[code] for code in also if code in coupons and code not in by_code]
-    return CouponsOfCart(by_code, most or MOST_COUPONS_PER_CART, others)
-
-
 def code_is_taken(tenant_id: int, code: str) -> bool:
     """Say whether a coupon of the tenant has this code, be it a deleted one."""
     condition = has_code(tenant_id, code)
@@ -257,9 +228,13 @@ def is_live(at: Sql) -> Sql:
     return sql("reservation.ended_at IS NULL AND reservation.expires_at > {at}", at=at)
 
 
+EVERY_RESERVATION = Sql("TRUE")
+HELD_BY_OTHERS = "reservation.customer_number <> {customer_number}"
+
+
 def held_by_others(customer_number: str) -> Sql:
     """The condition that a reservation is another customer's: a customer's new one replaces their own."""
-    return bind("reservation.customer_number <> {number}", number=customer_number)
+    return bind(HELD_BY_OTHERS, customer_number=customer_number)
 
 
 def reserved_uses(coupon: Sql, *, at: Sql, counted: Sql) -> Sql:
@@ -302,54 +277,46 @@ def uses_of_customer(
 
 
 def read_customer_state(
-    coupon: CouponSnapshot, buyer: Buyer, *, at: datetime, counted: Sql = ALL_RESERVATIONS
+    coupon: CouponSnapshot, buyer: Buyer, *, at: datetime, replaces_own: bool = False
 ) -> CustomerState:
     """Return what eligibility depends on in the buyer for one coupon; see `read_customer_states`."""
-    [state] = read_customer_states([coupon], buyer, at=at, counted=counted)
+    [state] = read_customer_states([coupon], buyer, at=at, replaces_own=replaces_own)
     return state
 
 
 def read_customer_states(
-    coupons: Sequence[CouponSnapshot], buyer: Buyer, *, at: datetime, counted: Sql = ALL_RESERVATIONS
+    coupons: Sequence[CouponSnapshot], buyer: Buyer, *, at: datetime, replaces_own: bool = False
 ) -> list[CustomerState]:
     """Return what eligibility depends on in the buyer, for each of the coupons, in at most one statement.
 
-    `counted` is a condition on those live reservations that count. Raises NotAllowed when the customer is no
-    contact of the legal entity that is named, or the token acts for another one.
+    With `replaces_own` the buyer's own reservations count for nothing. Raises NotAllowed when the customer is
+    no contact of the legal entity that is named, or the token acts for another one.
     """
-    shopper = buyer.shopper
-    if not buyer.customer_number:
+    shopper, number = buyer.shopper, buyer.customer_number
+    keys = {f"coupon_{place}": coupon.id for place, coupon in enumerate(coupons)}
+    if not number:
         limited = tuple([coupon.max_redemptions is not None for coupon in coupons])
         if not any(limited):
             return [CustomerState()] * len(coupons)
-        pieces = {f"coupon_{place}": param(coupon.id) for place, coupon in enumerate(coupons)}
-        statement = reservations_statement(limited, at=param(at), counted=counted, **pieces)
-        [row] = fetch_rows(statement, prepared=True)
+        reservations = reservations_statement(limited, replaces_own)
+        [row] = reservations.rows(at=at, customer_number=number, **keys)
         return [CustomerState(reserved=count) for count in row]
     shapes: list[tuple[bool, bool, bool]] = []
-    keys: dict[str, int] = {}
     for place, coupon in enumerate(coupons):
         limits_customer = coupon.max_redemptions_per_customer is not None
         shapes.append((limits_customer, coupon.is_segment_restricted, coupon.max_redemptions is not None))
-        keys[f"coupon_{place}"], keys[f"terms_{place}"] = coupon.id, coupon.restricted_as
-    pseudonym = pseudonym_of(shopper.tenant_id, buyer.customer_number)
-    customer, legal_entity = shopper.keys()
-    statement = customer_statement(
-        tuple(shapes),
-        customer=customer,
-        legal_entity=legal_entity,
-        tenant=param(shopper.tenant_id),
-        customer_number=param(buyer.customer_number),
-        pseudonym=param(pseudonym),
-        at=param(at),
-        counted=counted,
-        **dict(zip(keys, map(param, keys.values()), strict=True)),
+        keys[f"terms_{place}"] = coupon.restricted_as
+    pseudonym = pseudonym_of(shopper.tenant_id, number)
+    wanted_legal_entity = shopper.wanted_legal_entity
+    statement = customer_statement(shopper.shape, tuple(shapes), replaces_own)
+    [(customer_id, acting_key, legal_entity_id, *facts)] = statement.rows(
+        **shopper.key_values(), customer_number=number, pseudonym=pseudonym, at=at, **keys
     )
-    [(customer_id, acting_key, legal_entity_id, *facts)] = fetch_rows(statement, prepared=True)
-    checked_customer_context(shopper, customer_id, acting_key)
+    if wanted_legal_entity and acting_key is None:
+        raise not_assigned_to(wanted_legal_entity)
     return [
         CustomerState(
-            customer_number=buyer.customer_number,
+            customer_number=number,
             customer_id=customer_id,
             pseudonym=pseudonym,
             legal_entity_id=legal_entity_id or "",
@@ -361,50 +328,43 @@ def read_customer_states(
     ]
 
 
-@composed_once
-def reservations_statement(limited: tuple[bool, ...], *, at: Sql, counted: Sql, **coupons: Sql) -> Sql:
+@lru_cache(maxsize=REMEMBERED_SHAPES)
+def reservations_statement(limited: tuple[bool, ...], replaces_own: bool) -> Statement:
     """Return the statement of `read_customer_states` for nobody known: the reserved uses of each coupon."""
+    at, counted = slot("at"), slots(HELD_BY_OTHERS) if replaces_own else EVERY_RESERVATION
     counts = [
-        reserved_uses(coupon, at=at, counted=counted) if is_limited else Sql("0")
-        for coupon, is_limited in zip(coupons.values(), limited, strict=True)
+        reserved_uses(slot(f"coupon_{place}"), at=at, counted=counted) if is_limited else Sql("0")
+        for place, is_limited in enumerate(limited)
     ]
-    return sql("SELECT {counts}", counts=Sql.joined(", ", counts))
+    return Statement(sql("SELECT {counts}", counts=Sql.joined(", ", counts)))
 
 
-@composed_once
+@lru_cache(maxsize=REMEMBERED_SHAPES)
 def customer_statement(
-    shapes: tuple[tuple[bool, bool, bool], ...],
-    *,
-    customer: Sql,
-    legal_entity: Sql,
-    tenant: Sql,
-    customer_number: Sql,
-    pseudonym: Sql,
-    at: Sql,
-    counted: Sql,
-    **coupons: Sql,
-) -> Sql:
-    """Return the statement of `read_customer_states`.
+    shopper: tuple[bool, bool, bool], shapes: tuple[tuple[bool, bool, bool], ...], replaces_own: bool
+) -> Statement:
+    """Return the statement of `read_customer_states`, for a `Shopper.shape`.
 
     The shape of a coupon says whether it limits the uses of a customer, is restricted to segments, and limits
     its uses in all: what it does not limit is not counted.
     """
+    at, counted = slot("at"), slots(HELD_BY_OTHERS) if replaces_own else EVERY_RESERVATION
     facts: list[Sql] = []
     for place, (limits_customer, is_segment_restricted, limits_all) in enumerate(shapes):
-        coupon, terms = coupons[f"coupon_{place}"], coupons[f"terms_{place}"]
+        coupon = slot(f"coupon_{place}")
         uses, segments, reserved = Sql("0"), Sql("'{}'::bigint[]"), Sql("0")
         if limits_customer:
             uses = uses_of_customer(
                 coupon,
-                customer_number=customer_number,
-                pseudonym=pseudonym,
+                customer_number=slot("customer_number"),
+                pseudonym=slot("pseudonym"),
                 legal_entity=Sql("coalesce(entity.external_id, '')"),
                 at=at,
                 counted=counted,
             )
         if is_segment_restricted:
             member = segments_of_member(
-                tenant,
+                slot("tenant"),
                 customer=Sql("shopper.customer_id"),
                 legal_entity=Sql("shopper.legal_entity_id"),
                 at=at,
@@ -412,20 +372,23 @@ def customer_statement(
             segments = sql(
                 "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
                 " WHERE restriction.coupon_id = {terms} AND restriction.segment_id IN ({member}) ORDER BY 1)",
-                terms=terms,
+                terms=slot(f"terms_{place}"),
                 member=member,
             )
         if limits_all:
             reserved = reserved_uses(coupon, at=at, counted=counted)
         facts += [uses, segments, reserved]
-    return sql(
-        "WITH shopper AS MATERIALIZED"
-        " (SELECT {customer} AS customer_id, {legal_entity} AS legal_entity_id)"
-        " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id, {facts} FROM shopper"
-        " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
-        customer=customer,
-        legal_entity=legal_entity,
-        facts=Sql.joined(", ", facts),
+    customer, legal_entity = key_expressions(*shopper)
+    return Statement(
+        sql(
+            "WITH shopper AS MATERIALIZED"
+            " (SELECT {customer} AS customer_id, {legal_entity} AS legal_entity_id)"
+            " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id, {facts} FROM shopper"
+            " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
+            customer=customer,
+            legal_entity=legal_entity,
+            facts=Sql.joined(", ", facts),
+        )
     )
 
 

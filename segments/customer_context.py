@@ -4,9 +4,10 @@ Only the entity acted for counts, so that one company's assortment never shows i
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from core.errors import NotAllowed
-from core.sql.composition import Sql, bind, composed_once, param, sql
+from core.sql.composition import Sql, filled, slot, slots, sql
 from core.tenancy.callers import Caller, Identity
 
 
@@ -50,51 +51,67 @@ class Shopper:
             raise NotAllowed(f"The token acts for the legal entity {bound}, not for {named}.")
         return bound or named
 
-    def keys(self) -> tuple[Sql, Sql]:
-        """Return the keys of the customer and of the entity that they act for, as expressions.
+    @property
+    def shape(self) -> tuple[bool, bool, bool]:
+        """What `key_expressions` depends on."""
+        return (
+            self.customer_id is not None,
+            self.bound_legal_entity is not None,
+            bool(self.named_legal_entity),
+        )
 
-        The entity is the wanted one if the customer is a contact of it, else the only one that they are a
-        contact of: a customer of several entities who names none acts for none. NULL means nobody.
-        """
+    def key_values(self) -> dict[str, object]:
+        """Return the values of the slots of `key_expressions`. Raises as `wanted_legal_entity` does."""
+        wanted = self.wanted_legal_entity
+        return {
+            "tenant": self.tenant_id,
+            "shopper": self.customer_number if self.customer_id is None else self.customer_id,
+            "entity": self.bound_legal_entity.id if self.bound_legal_entity else wanted,
+        }
+
+    def keys(self) -> tuple[Sql, Sql]:
+        """Return the keys of the customer and of the entity that they act for; NULL means nobody."""
         if not self.is_known:
             return NOBODY, NOBODY
-        wanted, is_wanted = self.wanted_legal_entity, EVERY_CONTACT
-        if self.customer_id is not None:
-            customer = param(self.customer_id, "bigint")
-        else:
-            customer = bind(
-                "(SELECT id FROM accounts_customer WHERE tenant_id = {tenant} AND external_id = {number})",
-                tenant=self.tenant_id,
-                number=self.customer_number,
-            )
-        if self.bound_legal_entity:
-            is_wanted = bind(" AND contact.legal_entity_id = {entity}", entity=self.bound_legal_entity.id)
-        elif wanted:
-            is_wanted = bind(
-                " AND contact.legal_entity_id = (SELECT id FROM accounts_legalentity"
-                " WHERE tenant_id = {tenant} AND external_id = {entity})",
-                tenant=self.tenant_id,
-                entity=wanted,
-            )
-        return customer, acting_entity(tenant=param(self.tenant_id), customer=customer, is_wanted=is_wanted)
+        values = self.key_values()
+        customer, legal_entity = key_expressions(*self.shape)
+        return filled(customer, values), filled(legal_entity, values)
 
 
 NOBODY = Sql("NULL::bigint")
-EVERY_CONTACT = Sql("")
 
 
-@composed_once
-def acting_entity(*, tenant: Sql, customer: Sql, is_wanted: Sql) -> Sql:
-    """Return the expression of the entity in `Shopper.keys`."""
-    return sql(
+@cache
+def key_expressions(has_key: bool, is_bound: bool, names_entity: bool) -> tuple[Sql, Sql]:
+    """Return the keys of a shopper and of the entity that they act for, as expressions of `slots`.
+
+    The entity is the wanted one if the customer is a contact of it, else the only one that they are a
+    contact of: a customer of several entities who names none acts for none. NULL means nobody.
+    """
+    if has_key:
+        customer = slots("{shopper:bigint}")
+    else:
+        customer = slots(
+            "(SELECT id FROM accounts_customer WHERE tenant_id = {tenant} AND external_id = {shopper})"
+        )
+    is_wanted = Sql("")
+    if is_bound:
+        is_wanted = slots(" AND contact.legal_entity_id = {entity}")
+    elif names_entity:
+        is_wanted = slots(
+            " AND contact.legal_entity_id = (SELECT id FROM accounts_legalentity"
+            " WHERE tenant_id = {tenant} AND external_id = {entity})"
+        )
+    legal_entity = sql(
         "(SELECT CASE WHEN count(*) = 1 THEN min(found.legal_entity_id) END FROM"
         " (SELECT contact.legal_entity_id FROM accounts_contactassignment AS contact"
         " WHERE contact.tenant_id = {tenant} AND contact.customer_id = {customer}{is_wanted}"
         " LIMIT 2) AS found)",
-        tenant=tenant,
+        tenant=slot("tenant"),
         customer=customer,
         is_wanted=is_wanted,
     )
+    return customer, legal_entity
 
 
 def shopper_of(caller: Caller, *, legal_entity_id: str | None = None) -> Shopper:
@@ -114,5 +131,10 @@ def checked_customer_context(
 ) -> CustomerContext:
     """Return the context; raise NotAllowed when the shopper names an entity that is not theirs."""
     if shopper.wanted_legal_entity and legal_entity_id is None:
-        raise NotAllowed(f"The customer is not assigned to the legal entity {shopper.wanted_legal_entity}.")
+        raise not_assigned_to(shopper.wanted_legal_entity)
     return CustomerContext(shopper.tenant_id, customer_id, legal_entity_id)
+
+
+def not_assigned_to(legal_entity_id: str) -> NotAllowed:
+    """Return the error of a shopper who names an entity that is not theirs."""
+    return NotAllowed(f"The customer is not assigned to the legal entity {legal_entity_id}.")

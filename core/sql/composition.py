@@ -117,10 +117,20 @@ class Slot:
     name: str
 
 
+def slot(name: str) -> Sql:
+    """Return a placeholder whose value a `Statement` is run with."""
+    return Sql("%s", (Slot(name),))
+
+
 def slots(template: str, /) -> Sql:
     """Return a piece of a `Statement`: what `bind` fills at once has a value only when that is run."""
     text, names, _ = bound_template(template)
     return Sql(text, tuple(map(Slot, names)))
+
+
+def filled(piece: Sql, values: Mapping[str, object]) -> Sql:
+    """Return a piece of slots with their values, for statements that are composed when they are run."""
+    return Sql(piece.sql, tuple([values[slot.name] for slot in piece.params]))
 
 
 @lru_cache(maxsize=1_024)

@@ -259,7 +259,7 @@ def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> li
 
 
 class Statement:
-    """A statement of `slots` whose text never changes: composed where it is declared, run with its values.
+    """A statement of `slots` that is composed once and then run with values by name.
 
     It is prepared, so what `fetch_rows` says of that holds for it.
     """
@@ -269,14 +269,17 @@ class Statement:
             raise TypeError("A value is given when the statement is run: declare its slot with slots().")
         self.sql = statement.sql
         self.names = tuple([slot.name for slot in statement.params])
-        self.known = frozenset(self.names)
 
     def rows(self, **values: object) -> list[SqlValues]:
-        """Run the statement with these values of its slots and return all its rows, as `fetch_rows` does."""
-        if values.keys() != self.known:
-            wrong = ", ".join(sorted(values.keys() ^ self.known))
-            raise TypeError(f"Each slot of the statement takes one value, and nothing else does: {wrong}.")
-        return _fetch_where(self.sql, tuple([values[name] for name in self.names]), "", prepared=True)
+        """Run the statement with the values of its slots and return all its rows, as `fetch_rows` does.
+
+        Values without a slot are left out: whether a statement asks for them is for its shape to say.
+        """
+        try:
+            params = tuple([values[name] for name in self.names])
+        except KeyError as missing:
+            raise TypeError(f"The statement has a slot that nothing is given for: {missing}.") from None
+        return _fetch_where(self.sql, params, "", prepared=True)
 
 
 def _fetch_where(text: str, params: SqlValues, using: str, *, prepared: bool) -> list[SqlValues]:

@@ -32,8 +32,8 @@ from coupons.admin.filters import (
     StateFilter,
 )
 from coupons.admin.refusal import RefusalPage
-from coupons.codes import normalise_code
 from coupons.diagnostics import CouponState, states_of
+from coupons.eligibility_queries import normalise_code
 from coupons.forms.coupons import FORM_FIELDS, CouponForm
 from coupons.models import Coupon, CouponCampaign, DiscountType
 from coupons.operations import create_coupon, delete_coupon, find_coupon, revise_coupon

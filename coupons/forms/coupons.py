@@ -17,7 +17,8 @@ from core.model_fields import foreign_key
 from core.tenancy.models import Tenant
 from core.text import plain
 from coupons.bodies import UNLIMITED, CouponBody, Restrictions, attributes_by_path, stored_body
-from coupons.codes import check_code, normalise_code
+from coupons.codes import check_code
+from coupons.eligibility_queries import normalise_code
 from coupons.errors import InvalidCode
 from coupons.models import Coupon, CouponCategory, CouponSegment
 from coupons.money import stored_money

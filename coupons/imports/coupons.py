@@ -13,7 +13,7 @@ from core.imports.writers import Removal, UpsertWriter, one_by_one
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from coupons.bodies import CouponBody, columns_of
-from coupons.codes import normalise_code
+from coupons.eligibility_queries import normalise_code
 from coupons.errors import CouponNotFound
 from coupons.models import Coupon, CouponCategory, CouponSegment
 from coupons.operations.bulk import lock_by_code, upsert_coupons

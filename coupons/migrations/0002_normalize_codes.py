@@ -4,7 +4,7 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from coupons.codes import normalise_code
+from coupons.eligibility_queries import normalise_code
 
 
 def normalize_codes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:

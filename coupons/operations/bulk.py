@@ -9,7 +9,8 @@ from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, upsert_rows
 from coupons.bodies import CouponBody, columns_of
-from coupons.codes import check_code, normalise_code
+from coupons.codes import check_code
+from coupons.eligibility_queries import normalise_code
 from coupons.errors import CodeTaken, InvalidCode, InvalidTerms, TermsOfCampaign
 from coupons.models import Coupon
 from coupons.operations.coupons import settings_of

@@ -15,7 +15,8 @@ from core.sql.fetching import execute, fetch_rows
 from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import generate_id
 from coupons.bodies import UNLIMITED, CampaignBody, CouponBody, columns_of
-from coupons.codes import check_code, generate_campaign_codes, normalise_code
+from coupons.codes import check_code, generate_campaign_codes
+from coupons.eligibility_queries import normalise_code
 from coupons.errors import CampaignExported, CampaignIncomplete, CampaignNotFound
 from coupons.models import Coupon, CouponCampaign
 from coupons.operations.coupons import refuse_problems, settings_of

@@ -8,8 +8,9 @@ from django.db import transaction
 
 from core.errors import AlreadyExists, InvalidBody, Problem
 from core.tenancy.identifiers import generate_id
+from coupons.cart_queries import read_coupons
 from coupons.carts import JudgedCart, judge_cart
-from coupons.eligibility_queries import CouponSnapshot, read_coupons
+from coupons.eligibility_queries import CouponSnapshot
 from coupons.errors import CartNotRedeemable, CouponNotFound, CouponNotRedeemable, ReservationNotFound
 from coupons.models import Reservation
 from coupons.money import Amount, Money

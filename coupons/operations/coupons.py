@@ -12,7 +12,8 @@ from core.sql.fetching import fetch_rows
 from core.sql.integrity import translate_integrity_errors
 from core.tenancy.documents import check_version
 from coupons.bodies import CouponBody, columns_of, stored_body
-from coupons.codes import check_code, generate_code, has_code, normalise_code
+from coupons.codes import check_code, generate_code
+from coupons.eligibility_queries import has_code, normalise_code
 from coupons.errors import CodeTaken, CouponNotFound, InvalidTerms, TermsOfCampaign
 from coupons.models import Coupon, CouponSettings
 from coupons.operations.restrictions import Kept, look_up, unknown_references, write_restrictions

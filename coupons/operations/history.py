@@ -10,7 +10,7 @@ from core.sql.composition import Sql, identifiers, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import RowResult, UpsertTarget
 from coupons.bodies import PastRedemption
-from coupons.codes import normalise_code
+from coupons.eligibility_queries import normalise_code
 from coupons.errors import CouponNotFound
 from coupons.models import Redemption
 from coupons.operations.coupons import settings_of

@@ -23,7 +23,6 @@ from coupons.eligibility_queries import (
     CouponSnapshot,
     CustomerState,
     earlier_redemption,
-    held_by_others,
     read_coupon,
     read_customer_state,
     reserved_uses,
@@ -75,7 +74,7 @@ def reserve_coupon(
     number = required_customer(buyer)
     coupon = read_coupon(tenant_id, code, lock=True)
     lock_reservations(tenant_id, number)
-    customer = read_customer_state(coupon, buyer, at=at, counted=held_by_others(number))
+    customer = read_customer_state(coupon, buyer, at=at, replaces_own=True)
     if idempotency_key:
         earlier = Reservation.objects.filter(
             coupon=coupon.id,

@@ -5,7 +5,7 @@ from django.db import transaction
 
 from core.sql.composition import param, sql
 from core.sql.fetching import execute, fetch_rows
-from coupons.codes import normalise_code
+from coupons.eligibility_queries import normalise_code
 from coupons.errors import CodesWouldCollide
 from coupons.models import CouponSettings
 from coupons.operations.coupons import settings_of

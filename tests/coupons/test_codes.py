@@ -4,7 +4,8 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from coupons.codes import check_code, normalise_code
+from coupons.codes import check_code
+from coupons.eligibility_queries import normalise_code
 from coupons.errors import InvalidCode
 from coupons.models import Coupon
 from tests.coupons.conftest import COUPONS

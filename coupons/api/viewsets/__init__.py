@@ -10,7 +10,7 @@ from core.api.viewsets import ContractViewSet
 from core.errors import InvalidBody, Problem
 from core.sql.composition import Sql, equals, identifier, sql
 from coupons.api.error_bodies import COUPON_ERRORS
-from coupons.codes import has_code
+from coupons.eligibility_queries import has_code
 from coupons.orders import customer_asked_for
 
 CUSTOMER_NUMBER = query_parameter(

@@ -16,7 +16,7 @@ from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CUSTOMER_NUMBER, SHOW_DELETED, CouponServiceViewSet
 from coupons.attempts import limited_attempt
 from coupons.bodies import CouponBody, patched_document
-from coupons.codes import has_code
+from coupons.eligibility_queries import has_code
 from coupons.errors import CouponNotFound
 from coupons.operations import (
     accept_any,
