@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -39,13 +38,11 @@ def _custom_schema(kind: type[CustomType]) -> JsonObject:
     return kind.schema()
 
 
-def _in_openapi(schema: object) -> Any:
+def _in_openapi(schema: JsonObject) -> JsonObject:
     """Return a JSON Schema as OpenAPI 3.0 has it: `nullable` for a union with null, no titles."""
-    if isinstance(schema, list):
-        return [_in_openapi(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    read = {name: _in_openapi(value) for name, value in schema.items() if name not in ("title", "properties")}
+    read: JsonObject = {
+        name: _part_in_openapi(value) for name, value in schema.items() if name not in ("title", "properties")
+    }
     if "properties" in schema:  # whose names are no keywords: a body may have a member `title` or `default`
         read["properties"] = {name: _in_openapi(member) for name, member in schema["properties"].items()}
     if read.get("pattern") in PASTED:  # what was pasted is trimmed, not refused
@@ -63,3 +60,10 @@ def _in_openapi(schema: object) -> Any:
         del read["anyOf"]
         return {**read, **({"allOf": [member]} if "$ref" in member else member), "nullable": True}
     return read
+
+
+def _part_in_openapi(part: object) -> object:
+    """Return what a keyword of a JSON Schema holds, in which further schemas may be."""
+    if isinstance(part, list):
+        return [_part_in_openapi(entry) for entry in part]
+    return _in_openapi(part) if isinstance(part, dict) else part

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from math import ceil
 
 from accounts.identity.models import AttemptCounter
 from accounts.models.customers import canonical_email
 from core.errors import Overloaded, TooManyAttempts
 from core.observation.metrics import THROTTLED
-from core.sql.composition import param, slots, sql
+from core.sql.composition import Sql, param, slot, sql
 from core.sql.fetching import Statement, execute, fetch_rows
 
 FAILURES_OF_ACCOUNT = 5  # from one address
@@ -76,25 +77,39 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime, was_made: boo
         raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
 
 
-EXHAUSTED = Statement(
-    slots(
-        "SELECT max(counter.resets_at) FROM unnest({subjects:text[]}, {most:int[]}) AS given (subject, most)"
-        " JOIN identity_attemptcounter AS counter ON counter.subject = given.subject"
-        " WHERE counter.resets_at > {at} AND counter.attempts >= given.most"
-    )
-)
-
-
 def refuse_exhausted(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
     """Raise TooManyAttempts when as many attempts failed as one of the limits allows."""
     if not limits:
         return
-    subjects, most = [limit.subject for limit in limits], [limit.most for limit in limits]
-    [(resets_at,)] = EXHAUSTED.rows(subjects=subjects, most=most, at=at)
+    values: dict[str, object] = {"at": at}
+    for place, limit in enumerate(limits):
+        values |= {f"subject_{place}": limit.subject, f"most_{place}": limit.most}
+    [(resets_at,)] = exhausted_statement(len(limits)).rows(**values)
     if resets_at is not None:
         wait = max(1, ceil((resets_at - at).total_seconds()))
         THROTTLED.labels(limits[0].counted).inc()
         raise TooManyAttempts(f"Too many {limits[0].counted}; try again in {wait} seconds.", retry_after=wait)
+
+
+@cache
+def exhausted_statement(count: int) -> Statement:
+    """Return the statement of `refuse_exhausted`: one search for each limit, which arrays would slow down."""
+    exhausted = [
+        sql(
+            "(counter.subject = {subject} AND counter.attempts >= {most})",
+            subject=slot(f"subject_{place}"),
+            most=slot(f"most_{place}"),
+        )
+        for place in range(count)
+    ]
+    return Statement(
+        sql(
+            "SELECT max(counter.resets_at) FROM identity_attemptcounter AS counter"
+            " WHERE counter.resets_at > {at} AND ({exhausted})",
+            at=slot("at"),
+            exhausted=Sql.joined(" OR ", exhausted),
+        )
+    )
 
 
 def forgive_attempt(limits: Sequence[AttemptLimit], *, reset: Sequence[AttemptLimit] = ()) -> None:
