@@ -10,6 +10,7 @@ from core.journal.declarations import Recorded, recorded
 from core.journal.models import Beginning
 from core.journal.partitions import make_partitions
 from core.journal.triggers import (
+    MARKING,
     TRANSITIONS,
     create_function,
     create_triggers,
@@ -67,11 +68,16 @@ def _install(
         for event in one.events:
             digest = digest_of(one, event, stored)
             known = installed.get((one.table, trigger_name(event)))
-            if known == digest:
+            has_mark = (
+                event == "UPDATE" and (one.table, MARKING) in installed
+            )  # it goes with a column it names
+            if known == digest and has_mark == is_marked(one, event):
                 continue
             cursor.execute(create_function(one, event, stored))
             cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
-            if known is None or is_marked(one, event):
+            if has_mark and not is_marked(one, event):
+                cursor.execute(f"DROP TRIGGER {MARKING} ON {one.table}")
+            if known is None or has_mark or is_marked(one, event):
                 for statement in create_triggers(one, event, stored):
                     cursor.execute(statement)
         if one.replaces and (one.table, trigger_name("DELETE")) not in installed:

@@ -1,11 +1,12 @@
 """A statement that sets derived columns only calls no trigger; nothing else of a coupon goes unrecorded."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from django.db import connection
 
-from core.journal.declarations import recorded
+from core.journal.declarations import recorded, recorded_as
 from core.journal.installation import install_triggers
 from core.journal.models import Change
 from coupons.models import Coupon
@@ -130,6 +131,23 @@ def test_a_reference_that_is_cleared_is_recorded(sale):
     assert updates() == [("CODE", {"terms_id": sale.pk}, {"terms_id": None})]
     code.refresh_from_db()
     assert code.terms_id is None
+
+
+def test_a_trigger_that_went_with_a_column_is_made_again(sale):
+    run("SET CONSTRAINTS ALL IMMEDIATE", "DROP TRIGGER journal_columns ON coupons_coupon")
+    install_triggers(recorded())
+    run(RENAME)
+    assert updates() == RENAMED
+
+
+def test_a_table_whose_derived_columns_matter_from_now_on_loses_the_condition(sale):
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    install_triggers([replace(recorded_as("coupon"), ignores_derived=False)])
+    assert calls_of(COUNT) == 1
+    install_triggers(recorded())
+    assert calls_of(COUNT) == 0
+    run(RENAME)
+    assert updates() == RENAMED
 
 
 def test_triggers_of_before_are_renewed(sale):
