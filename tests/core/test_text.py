@@ -2,12 +2,15 @@
 
 import json
 import re
+import unicodedata
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.strategies import text
 
+from core import text as texts
 from core.errors import InvalidInput
 from core.tenancy.identifiers import check_client_id
 from core.text import (
@@ -31,6 +34,54 @@ def test_texts_are_composed_apart_from_mixins():
         "list": [COMPOSED, 5],
         "mixins": {DECOMPOSED: DECOMPOSED},
     }
+
+
+MARKED = st.text(
+    "aeé\u01d5ᄀ\u1161\u0301\u0327\u0323\u0315\u0344\u0f71\u0f73\u0f74\u0f81\u09c7\u09be\u0338<", max_size=12
+)
+
+
+@given(MARKED)
+@example("\u0f73\u0f71")
+def test_texts_with_many_marks_are_composed_as_all_others_are(marked):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(texts, "PIECE", 1)
+        assert normalized(marked) == unicodedata.normalize("NFC", marked)
+
+
+@pytest.mark.parametrize(
+    "marks", ["\u0301\u0327", "\u0344\u0f73", "\u0f73", "\u0315\u0300\u0327\u0301\u0323"]
+)
+@pytest.mark.parametrize("before", ["", "a", "Müller, Mu\u0308ller " * 9])
+def test_many_marks_are_never_left_to_a_slow_sort(monkeypatch, marks, before):
+    unordered = []
+    normalize = unicodedata.normalize
+
+    def noted(form, text):
+        unordered.append(text)
+        return normalize(form, text)
+
+    text = before + marks * 2_000 + " end"
+    expected = normalize("NFC", text)
+    monkeypatch.setattr(texts.unicodedata, "normalize", noted)
+    assert normalized(text) == expected
+    assert len(expected) > 1_000
+    assert unordered
+    for given_text in unordered:
+        if len(given_text) > 2 * texts.PIECE:
+            assert not any(character in texts.COMPOSED_OF_MARKS for character in given_text)
+            classes = map(unicodedata.combining, given_text)
+            assert not any(0 < later < earlier for earlier, later in pairwise(classes))
+
+
+def test_marks_of_class_0_are_known():
+    odd = [
+        chr(number)
+        for number in range(0x110000)
+        if not unicodedata.combining(chr(number))
+        and unicodedata.combining(unicodedata.normalize("NFD", chr(number))[0])
+    ]
+    assert odd == list(texts.COMPOSED_OF_MARKS)
 
 
 @given(
