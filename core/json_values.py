@@ -29,14 +29,17 @@ OUTLINE = bytes.maketrans(b"{}", b"[]")
 ALL_BUT_OUTLINE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
-def is_nested_too_deeply(value: object, source: bytes) -> bool:
-    """Say whether the value has more than DEEPEST levels; most texts show that it has not."""
+def is_nested_too_deeply(source: bytes) -> bool:
+    """Say whether a JSON text has more than DEEPEST levels.
+
+    That counts members too which a later one of the same name hides from the value.
+    """
     has_few_brackets = len(source) <= SHORT and source.count(b"{") + source.count(b"[") <= DEEPEST
-    return not (has_few_brackets or is_shallow(source)) and is_deeper_than(value, DEEPEST)
+    return not (has_few_brackets or is_shallow(source) or is_shallow(without_texts(source)))
 
 
 def is_shallow(source: bytes) -> bool:
-    """Say whether a JSON text itself shows that it has at most DEEPEST levels.
+    """Say whether a JSON text shows at once that it has at most DEEPEST levels.
 
     Its outline are its brackets, all made square, and its quotation marks. Texts without brackets leave pairs
     of marks side by side, one that has brackets a single mark before them. Of the brackets that remain, empty
@@ -52,6 +55,12 @@ def is_shallow(source: bytes) -> bool:
     return not outline
 
 
+def without_texts(source: bytes) -> bytes:
+    """Return a JSON text without the texts in it and the names of its members."""
+    unescaped = source.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in source else source
+    return b"".join(unescaped.split(b'"')[::2])
+
+
 def has_escape(source: bytes, escape: bytes) -> bool:
     return b"\\" in source and escape in source  # one byte is looked for ten times as fast as several
 
@@ -65,6 +74,7 @@ def repeated_name(value: object, source: bytes) -> str | None:
     """Return a name that an object in the text has twice, of which the value has only the last; else None.
 
     RFC 8259 leaves open which of the two counts, so readers differ.
+    A text that is nested too deeply is refused before.
     """
     members = member_count(value)
     if source.count(b":") == members or TEXT_OR_NAME.findall(source).count(b":") == members:

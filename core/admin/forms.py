@@ -25,7 +25,7 @@ from core.admin.faults import refusal_text
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
 from core.errors import DomainError, InvalidInput, VersionConflict
-from core.json_values import DEEPEST, check_document_size, flat_text, is_deeper_than, repeated_name
+from core.json_values import check_document_size, flat_text, is_nested_too_deeply, repeated_name
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.tenancy.models import Tenant
 from core.text import has_visible_character, normalized, plain
@@ -146,21 +146,21 @@ def read_json(text: str) -> object:
             code="too_long",
         )
     try:
-        found = json.loads(text)
+        json.loads(text)
     except RecursionError:
         raise ValidationError(_("This is nested too deeply."), code="invalid") from None
     except json.JSONDecodeError:
         raise ValidationError(NO_JSON, code="invalid") from None
     except ValueError:
         raise ValidationError(_("A number in this has too many digits."), code="invalid") from None
-    if is_deeper_than(found, DEEPEST):
-        raise ValidationError(_("This is nested too deeply."), code="invalid")
-    if "\x00" in flat_text(found):
-        raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
     try:
         read = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise ValidationError(NO_JSON, code="invalid") from None
+    if is_nested_too_deeply(text.encode()):
+        raise ValidationError(_("This is nested too deeply."), code="invalid")
+    if "\x00" in flat_text(read):
+        raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
     if (name := repeated_name(read, text.encode())) is not None:
         raise ValidationError(
             gettext("The name {name} is there twice in one object; keep one of them.").format(

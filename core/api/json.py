@@ -55,7 +55,7 @@ class JsonParser(BaseParser):
             raise MalformedBody(f"The body is not valid JSON: {error}") from error
         if is_plain(content) and not refuses_repeated:
             return body
-        if is_nested_too_deeply(body, content):
+        if is_nested_too_deeply(content):
             raise MalformedBody(f"The body is nested more than {DEEPEST} levels deep.")
         if holds_nul(body, content):
             raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")

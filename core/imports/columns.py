@@ -146,7 +146,7 @@ def read_cell(name: str, kind: ColumnType, text: str) -> Any:
     except (ValueError, KeyError):
         raise InvalidInput(f"{name} is no {kind.value}: {text[:100]!r}.", field=name) from None
     source = text.encode()
-    if is_nested_too_deeply(value, source):
+    if is_nested_too_deeply(source):
         raise InvalidInput(f"{name} is nested more than {DEEPEST} levels deep.", field=name)
     if holds_nul(value, source):
         raise InvalidInput(f"{name} has a character that cannot be stored.", field=name)

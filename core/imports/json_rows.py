@@ -119,7 +119,7 @@ def _json_record(
         record.error = BrokenLine(f"{unit} {number} is longer than 4 MiB.")
     elif not isinstance(body, dict):
         record.error = BrokenLine(f"{unit} {number} is no JSON object.")
-    elif is_nested_too_deeply(body, content):
+    elif is_nested_too_deeply(content):
         record.error = BrokenLine(f"{unit} {number} is nested more than {DEEPEST} levels deep.")
     elif holds_nul(body, content):
         record.error = WrongEncoding(f"{unit} {number} has a character that cannot be stored.")

@@ -87,6 +87,7 @@ def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: object) -
         (dict, json.dumps({"a": "x" * 100_000}), "no more than 100,000 characters"),
         (dict, "[" * 50_000, "nested too deeply"),
         (list, "[" * 31 + "]" * 31, "nested too deeply"),
+        (dict, '{"a": ' + "[" * 30 + "]" * 30 + ', "a": 1}', "nested too deeply"),
         (dict, '{"a": NaN}', "Enter a valid JSON"),
         (dict, '{"a": 1e400}', "Enter a valid JSON"),
         (dict, '{"a": "\\ud800"}', "Enter a valid JSON"),

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from core import json_values
-from core.json_values import DEEPEST, is_deeper_than, is_nested_too_deeply, is_shallow, repeated_name
+from core.json_values import (
+    DEEPEST,
+    TEXT_OR_NAME,
+    is_deeper_than,
+    is_nested_too_deeply,
+    is_shallow,
+    repeated_name,
+    without_texts,
+)
 
 NAMES = some.text(alphabet='ab:"', max_size=2)
 TEXTS = some.text(alphabet='a:"\\{},é', max_size=4)
@@ -58,7 +66,23 @@ def nested(levels: int, *, beside: str = "x") -> object:
 @pytest.mark.parametrize("beside", ["x" * 200, "}" * 200, "{" * 200, '"}]' * 60, "\\" * 99, "}{", "[", ""])
 def test_no_text_in_a_value_hides_how_deep_it_is(levels: int, beside: str) -> None:
     value = nested(levels, beside=beside)
-    assert is_nested_too_deeply(value, json.dumps(value).encode()) == (levels > DEEPEST)
+    assert is_nested_too_deeply(json.dumps(value).encode()) == (levels > DEEPEST)
+
+
+@pytest.mark.parametrize("beside", ["", '"x": "]{", ', '"x": "\\"", '])
+def test_a_member_that_a_later_one_hides_counts_too(beside: str) -> None:
+    within, deeper = (
+        f'{{{beside}"a": {"[" * levels}{"]" * levels}, "a": {{}}}}'.encode() for levels in (29, 30)
+    )
+    assert not is_nested_too_deeply(within)
+    assert is_nested_too_deeply(deeper)
+    assert not is_deeper_than(orjson.loads(deeper), 2)
+
+
+@given(VALUES)
+def test_without_its_texts_a_text_has_the_brackets_of_its_value(value: object) -> None:
+    source = json.dumps(value, ensure_ascii=False).encode()
+    assert without_texts(source) == TEXT_OR_NAME.sub(rb"\1", source)
 
 
 @given(VALUES, some.sampled_from([None, 1]), some.integers(0, 4))
@@ -67,7 +91,7 @@ def test_the_levels_of_a_text_are_those_of_its_value(value: object, indent: int 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_values, "DEEPEST", levels)
         patch.setattr(json_values, "SHORT", 0)
-        assert is_nested_too_deeply(value, source) == is_deeper_than(value, levels)
+        assert is_nested_too_deeply(source) == is_deeper_than(value, levels)
 
 
 def test_of_a_text_whose_texts_have_no_brackets_the_value_is_not_looked_at() -> None:

@@ -114,6 +114,15 @@ def test_of_a_field_that_comes_twice_the_last_counts_unless_the_request_is_stric
     assert api.get(f"{SEGMENTS}/gold").json()["name"] == {"en": "Last"}
 
 
+@pytest.mark.parametrize("headers", [STRICT, {}], ids=["strict", "lenient"])
+def test_a_field_that_another_one_hides_is_not_nested_too_deeply_either(api, site, headers):
+    hidden = b"[" * 1_010 + b"]" * 1_010
+    body = b'{"name": {"en": "Gold"}, "siteCode": "main", "mixins": ' + hidden + b', "mixins": {}}'
+    refused = api.put(f"{SEGMENTS}/gold", body, headers=headers)
+    assert refused.status_code == 400
+    assert refused.json()["message"] == "The body is nested more than 30 levels deep."
+
+
 def test_patches_of_both_kinds_are_looked_at(api, gold):
     refused = api.patch(f"{SEGMENTS}/gold", {"stats": "ACTIVE"}, headers=STRICT)
     assert refused.json()["message"] == "There is no field stats; did you mean status?"

@@ -165,6 +165,21 @@ def test_a_row_with_a_member_that_comes_twice_is_refused(tmp_path):
     ]
 
 
+def test_a_row_with_a_deep_member_that_another_one_hides_is_refused(tmp_path):
+    path = tmp_path / "rows"
+    hidden = f'{{"x":{"[" * 1_010 + "]" * 1_010},"x":{{}}}}'
+    path.write_text(f'{{"id":"a","mixins":{hidden}}}\n{{"id":"b"}}\n')
+    assert [(line, said) for line, _, said in records(path, Format.JSONL)] == [
+        (1, "Line 1 is nested more than 30 levels deep."),
+        (2, {"id": "b"}),
+    ]
+    path.write_text('id,mixins\na,"{}"\nb,\n'.format(hidden.replace('"', '""')))
+    assert [(line, said) for line, _, said in records(path)] == [
+        (2, "mixins is nested more than 30 levels deep."),
+        (3, {"id": "b"}),
+    ]
+
+
 def test_a_line_without_end_is_cut_and_the_next_one_read(tmp_path):
     path = tmp_path / "rows"
     path.write_bytes(b'{"id":"' + b"x" * (2 * LONGEST_LINE) + b'"}\n{"id":"b"}\n')
