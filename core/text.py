@@ -111,6 +111,17 @@ def invisible_character(text: str) -> str:
 
 TYPOGRAPHIC_QUOTES = "“”„‟‘’‚‛«»‹›"
 
+_ADDED = (
+    r"\s\u0000-\u0020\u007f-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\ufeff\ufff9-\ufffb"
+    + TYPOGRAPHIC_QUOTES
+)
+"""What pasting adds at the ends of a text: blanks, controls, marks of formatting, curly quotes.
+
+No marks of formatting that are seen, such as the signs before Arabic numbers, nor those of emoji.
+"""
+
+is_added_by_pasting = re.compile(f"[{_ADDED}]").match
+
 
 def trimmed(text: str) -> str:
     """Return the text without what pasting adds at its ends: blanks, invisible characters, curly quotes.
@@ -127,13 +138,6 @@ def trimmed(text: str) -> str:
     return text[start:end]
 
 
-def is_added_by_pasting(character: str) -> bool:
-    return character in TYPOGRAPHIC_QUOTES or is_blank(character)
-
-
-_ADDED = (
-    rf"\s\u0000-\u0020\u007f-\u00a0\u00ad\u2000-\u200f\u2028-\u202f\u205f-\u206f\ufeff{TYPOGRAPHIC_QUOTES}"
-)
 ID_AS_STORED = rf"^(?!\d[.,]\d+[Ee]\+\d+$)([^{_ADDED}]([\s\S]*[^{_ADDED}])?)?$(?!\n)"
 """Matches a text that can be an id as it is: nothing to trim, and no number that a spreadsheet shortened."""
 

@@ -14,6 +14,7 @@ from core import text as texts
 from core.errors import InvalidInput
 from core.tenancy.identifiers import check_client_id
 from core.text import (
+    CODE_AS_STORED,
     ID_AS_STORED,
     SPREADSHEET_NUMBER,
     has_visible_character,
@@ -137,6 +138,9 @@ def test_an_invisible_character_in_an_id_is_named():
         ("« gold »", "gold"),
         ("“a”b”", "a”b"),
         ("it’s", "it’s"),
+        ("P1\u061c", "P1"),
+        ("\ufff9P\u180e1\u180e", "P\u180e1"),
+        ("\ue000❤\U000e007f", "\ue000❤\U000e007f"),
         ("\tgold\r\n", "gold"),
         ("\u200b", ""),
         ("", ""),
@@ -144,6 +148,26 @@ def test_an_invisible_character_in_an_id_is_named():
 )
 def test_text_loses_what_cannot_be_seen_at_its_ends(text, expected):
     assert trimmed(text) == expected
+
+
+def test_what_is_trimmed_is_what_cannot_be_at_the_ends_of_an_id():
+    as_stored = [re.compile(pattern) for pattern in (ID_AS_STORED, CODE_AS_STORED)]
+    for character in map(chr, range(0x110000)):
+        for written in (f"a{character}", f"{character}a"):
+            is_kept = trimmed(written) == written
+            assert [pattern.search(written) is not None for pattern in as_stored] == [is_kept] * 2, written
+
+
+def test_every_character_that_cannot_be_seen_is_trimmed():
+    seen = (
+        "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"  # signs before numbers and names
+    )
+    kept = {
+        character
+        for character in map(chr, range(0x10000))
+        if unicodedata.category(character) in ("Cc", "Cf", "Zs", "Zl", "Zp") and trimmed(character)
+    }
+    assert kept == set(seen)
 
 
 @given(text(alphabet="aé1,.E+… \n\u00a0\u200b\u2060\ufeff“«’", max_size=8))
