@@ -156,7 +156,7 @@ class ExactNumber(Decimal):
             raise InvalidInput(f"{field} must be a number.", field=field)
         if not 0 <= number <= cls.largest:
             raise InvalidInput(f"{field} must be between 0 and {cls.largest}.", field=field)
-        return cls(number.quantize(cls.finest, rounding=ROUND_HALF_UP))
+        return cls(number.quantize(cls.finest, rounding=ROUND_HALF_UP) + 0)  # never -0
 
     @classmethod
     def schema(cls) -> JsonObject:

@@ -160,3 +160,10 @@ def test_every_member_of_requests_and_responses_is_described():
     for shown in (COUPONS, COUPONS_FOR_SHOPPERS, REDEMPTIONS):
         schemas[shown.name] = representation_schema(shown)
     assert [path for name, schema in schemas.items() for path in undescribed(schema, name)] == []
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, -0.0, Decimal("-0.00")])
+def test_an_amount_of_minus_zero_is_zero(zero):
+    read = read_body(PastRedemption, {**REDEMPTION, "discount": {"amount": zero, "currency": "EUR"}})
+    assert str(read.discount) == "0 EUR"
+    assert not read.discount.amount.is_signed()
