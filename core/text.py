@@ -5,6 +5,8 @@ import unicodedata
 from decimal import Decimal
 from itertools import groupby
 
+from core.json_types import JsonMapping, JsonObject
+
 FREE_FIELD = "mixins"  # clients keep there what they like, and read it back unchanged
 FLAGS = {
     **dict.fromkeys(("true", "1", "yes", "ja", "wahr"), True),
@@ -73,11 +75,16 @@ def normalized_json(value: object) -> object:
         case list():
             return [normalized_json(entry) for entry in value]
         case dict():
-            return {
-                normalized(name): entry if name == FREE_FIELD else normalized_json(entry)
-                for name, entry in value.items()
-            }
+            return normalized_object(value)
     return value
+
+
+def normalized_object(body: JsonMapping) -> JsonObject:
+    """Return an object of JSON with all its texts and member names in NFC, apart from `mixins`."""
+    return {
+        normalized(name): entry if name == FREE_FIELD else normalized_json(entry)
+        for name, entry in body.items()
+    }
 
 
 ZERO_WIDTH_SPACE = "\u200b"

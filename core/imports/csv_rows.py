@@ -33,7 +33,7 @@ from core.imports.rows import (
     WrongEncoding,
 )
 from core.json_types import JsonObject
-from core.text import trimmed
+from core.text import normalized_object, trimmed
 
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
@@ -304,6 +304,8 @@ class Header:
             except InvalidInput as error:
                 record.error = error
             else:
+                if not (joined := "".join(row)).isascii() or "\\u" in joined:
+                    body = normalized_object(body)
                 record.body = body
                 bodies.append(body)
         for name in self.id_names:

@@ -32,7 +32,8 @@ from core.imports.rows import (
     WrongEncoding,
 )
 from core.json_types import JsonObject
-from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
+from core.json_values import DEEPEST, has_escape, holds_nul, is_nested_too_deeply, repeated_name
+from core.text import FREE_FIELD, is_normalized_utf8, normalized, normalized_object
 
 
 class JsonFile(RecordFile):
@@ -130,6 +131,9 @@ def _json_record(
             record.body, record.given = given_by(body)
         except UnknownField as error:
             record.error = error
+        else:
+            if has_escape(content, b"\\u") or not is_normalized_utf8(content):
+                record.body = normalized_object(record.body)
     return record
 
 
@@ -234,6 +238,8 @@ def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[
         column = localized_column(name, columns)
         if name not in types and column is None:
             raise UnreadableFile(f"--set: {unknown_column(name, columns)}")
+        if not name.endswith(FREE_FIELD):
+            text = normalized(text)
         try:
             values.append((name, read_cell(name, column.type if column else types[name], text)))
         except InvalidInput as error:

@@ -190,6 +190,26 @@ def test_products_are_made_changed_and_refused(shop, upsert, write):
 # --- categories ---
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_code_of_combining_marks_is_the_composed_one(shop, upsert, write, kind):
+    rows = {
+        "csv": [
+            "id,code,name.en,mixins",
+            'N1,Cafe\u0301,Cafe\u0301,"{""a"": ""e\u0301""}"',
+            "N2,Caf\u00e9,Tea,",
+        ],
+        "jsonl": [
+            '{"id":"N1","code":"Cafe\u0301","name":{"en":"Cafe\u0301"},"mixins":{"a":"e\u0301"}}',
+            '{"id":"N2","code":"Caf\u00e9","name":{"en":"Tea"}}',
+        ],
+    }
+    answer = upsert("products", write(f"rows.{kind}", *rows[kind]))
+    assert answer.counts == {"created": 1, "refused": 1}
+    assert reasons(answer) == {"code_repeated": 1}
+    made = Product.objects.get(external_id="N1")
+    assert (made.code, made.name, made.mixins) == ("Caf\u00e9", {"en": "Caf\u00e9"}, {"a": "e\u0301"})
+
+
 def test_categories_come_in_any_order_and_make_a_right_tree(shop, upsert, write):
     path = write(
         "rows.csv",

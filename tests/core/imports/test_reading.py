@@ -180,6 +180,36 @@ def test_a_row_with_a_deep_member_that_another_one_hides_is_refused(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("mark", ["\u0301", "\\u0301"], ids=["as-it-is", "escaped"])
+def test_texts_are_composed_apart_from_mixins(tmp_path, mark):
+    path = tmp_path / "rows"
+    row = f'{{"id":"a","name":{{"en":"Cafe{mark}"}},"numbers":["e{mark}"],"mixins":{{"e":"e{mark}"}}}}'
+    read = {"id": "a", "name": {"en": "Caf\u00e9"}, "numbers": ["\u00e9"], "mixins": {"e": "e\u0301"}}
+    path.write_text(f"{row}\n")
+    assert [said for *_, said in records(path, Format.JSONL)] == [read]
+    path.write_text(f"[{row}]")
+    assert [said for *_, said in records(path, Format.JSON)] == [read]
+    path.write_text(
+        f'id,name.en,numbers,mixins\na,Cafe\u0301,"[""e{mark}""]","{{""e"":""e{mark}""}}"\n'
+        f'a,Caf\u00e9,"[""e{mark}""]","{{""e"":""e{mark}""}}"\n'
+    )
+    assert [said for *_, said in records(path)] == [read, read]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"), [(Format.CSV, "id\na\n"), (Format.JSONL, '{"id":"a"}'), (Format.JSON, '[{"id":"a"}]')]
+)
+def test_values_that_all_rows_have_are_composed_apart_from_mixins(tmp_path, kind, rows):
+    path = tmp_path / "rows"
+    path.write_text(rows)
+    constants = (("name.en", "Cafe\u0301"), ("mixins", '{"e":"e\u0301"}'))
+    with InputFile(str(path)) as file:
+        found = list(RECORD_FILES[kind](file, kind, COLUMNS, options=ReadingOptions(constants=constants)))
+    assert [record.body for record in found] == [
+        {"id": "a", "name": {"en": "Caf\u00e9"}, "mixins": {"e": "e\u0301"}}
+    ]
+
+
 def test_a_line_without_end_is_cut_and_the_next_one_read(tmp_path):
     path = tmp_path / "rows"
     path.write_bytes(b'{"id":"' + b"x" * (2 * LONGEST_LINE) + b'"}\n{"id":"b"}\n')
