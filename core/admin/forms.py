@@ -46,7 +46,7 @@ def with_line_feeds(text: str) -> str:
 
 
 def kept_text(entered: str, stored: object, *, is_long: bool) -> str:
-    """Return the stored text where the entered one is what a form makes of it, else the entered one.
+    """Return the stored text where the entered one is what a form makes of it, else the entered one in NFC.
 
     Browsers and Django take blanks off both ends, and browsers join the lines in an input of a single line.
     So blanks around a stored text stay until the text itself is changed.
@@ -58,7 +58,7 @@ def kept_text(entered: str, stored: object, *, is_long: bool) -> str:
 
     if isinstance(stored, str) and as_sent(stored) == as_sent(entered):
         return stored
-    return with_line_feeds(entered)
+    return normalized(with_line_feeds(entered))
 
 
 class LongTextField(forms.CharField):

@@ -300,6 +300,20 @@ def test_a_category_is_added_below_another(staff_browser: Client, shop: Tenant) 
     assert outline(shop) == ["bikes", ".road", ".kids", "..balance", "..scooters", "parts"]
 
 
+def test_texts_of_a_form_are_composed(staff_browser: Client, shop: Tenant) -> None:
+    values = {
+        **LEAST,
+        "external_id": "cafe",
+        "name_de": "Cafe\u0301",
+        "code": "e\u0301",
+        "numbers": "Ne\u0301\n2",
+    }
+    assert staff_browser.post(reverse(f"{CATEGORIES}_add"), values).status_code == 302
+    made = Category.objects.get(external_id="cafe")
+    assert (made.name["de"], made.code) == ("Caf\u00e9", "\u00e9")
+    assert {number.value for number in made.numbers.all()} == {"N\u00e9", "2"}
+
+
 def test_a_category_is_changed_and_moved_by_its_form(staff_browser: Client, shop: Tenant) -> None:
     page = reverse(f"{CATEGORIES}_change", args=(key("kids"),))
     form = staff_browser.get(page).context["adminform"].form
