@@ -32,6 +32,7 @@ from core.imports.rejects import KEPT_REJECTS, kept_reject
 from core.imports.removals import (
     REMOVING_MODES,
     RemovalLimit,
+    UnreadLines,
     check_removals,
     count_stored,
     read_removal_limit,
@@ -143,7 +144,10 @@ def outlook_of(run: ImportRun, *, at: datetime) -> Outlook:
 
 
 def _try(run: ImportRun, refuse: Callable[[int, Refusal], None], at: datetime) -> Tally:
-    """Do a dry run of all that is left of the import; `refuse` gets the number of a row and what is wrong."""
+    """Do a dry run of all that is left of the import; `refuse` gets the number of a row and what is wrong.
+
+    Raises UnreadableLines.
+    """
     lines = array("q")  # by the number of the row, which the engine takes for its line: lines have several
     kind = registered_resources()[run.kind]
     # The connection takes the rows by one COPY, during which it can read nothing: they wait in a file.
@@ -153,15 +157,19 @@ def _try(run: ImportRun, refuse: Callable[[int, Refusal], None], at: datetime) -
             lines.extend(row[0] for row in part.rows)
         spool.seek(0)
         rows = (orjson.loads(row) for row in spool)
-        return kind.writer.write(
+        unread = UnreadLines()
+        tally = kind.writer.write(
             _batch(
                 run,
                 _slices(rows),
                 lambda refusal: refuse(refusal.line, replace(refusal, line=lines[refusal.line])),
+                lambda number, reason: unread.add(lines[number], reason),
                 at,
                 dry_run=True,
             )
         )
+    _check_keys(run, unread)
+    return tally
 
 
 def apply_import(run: ImportRun, *, by: str, at: datetime) -> Job | None:
@@ -188,10 +196,11 @@ def apply_import(run: ImportRun, *, by: str, at: datetime) -> Job | None:
 def apply_part(run: ImportRun, *, at: datetime) -> bool:
     """Apply the next part of the import and note what came of it; say whether more is left.
 
-    A replacement is one part. Raises TooManyRemovals before anything is removed.
+    A replacement is one part. Raises TooManyRemovals, and UnreadableLines for a replacement, of which nothing
+    is applied then.
     """
     part = run.parts.select_for_update().order_by("number").first()
-    tally, refused = Tally(), _Refused(run)
+    tally, refused, unread = Tally(), _Refused(run), UnreadLines()
     if part is not None:
         if run.mode == Mode.REPLACE:
             hold_replacement(run.kind, run.tenant_id)
@@ -204,10 +213,12 @@ def apply_part(run: ImportRun, *, at: datetime) -> bool:
                 run,
                 _slices(part.rows),
                 lambda refusal: refused.add(replace(refusal, line=lines[refusal.line])),
+                lambda number, reason: unread.add(lines[number], reason),
                 at,
                 dry_run=False,
             )
         )
+        _check_keys(run, unread)
         if run.mode == Mode.REPLACE:
             _check_removals(run, tally)
         part.delete()
@@ -216,7 +227,7 @@ def apply_part(run: ImportRun, *, at: datetime) -> bool:
 
 @transaction.atomic
 def try_import(run: ImportRun, *, at: datetime) -> bool:
-    """Note what applying the import would do, and drop its rows. Raises TooManyRemovals."""
+    """Note what applying the import would do, and drop its rows. Raises what `apply_part` raises."""
     refused = _Refused(run)
     tally = _try(run, lambda number, refusal: refused.add(refusal), at)
     _check_removals(run, tally)
@@ -267,6 +278,12 @@ def _note(run: ImportRun, tally: Tally, refused: _Refused, at: datetime) -> bool
     return has_more
 
 
+def _check_keys(run: ImportRun, unread: UnreadLines) -> None:
+    """Raise UnreadableLines when the key of a row cannot be read: it may mean any that would be removed."""
+    if run.mode == Mode.REPLACE and unread.count:
+        raise unread.error()
+
+
 def _check_removals(run: ImportRun, tally: Tally) -> None:
     if run.mode in REMOVING_MODES:
         check_removals(
@@ -299,6 +316,7 @@ def _batch(
     run: ImportRun,
     slices: Iterator[list[Record]],
     refuse: Callable[[Refusal], None],
+    unread: Callable[[int, str], None],
     at: datetime,
     *,
     dry_run: bool,
@@ -315,7 +333,7 @@ def _batch(
         dry_run=dry_run,
         size=ROWS_OF_PART,
         refuse=refuse,
-        unread=lambda line, reason: None,
+        unread=unread,
         count_stored=partial(count_stored, kind.export, tenant) if counts_stored else None,
         stored=partial(stored_document, kind.export, tenant),
     )

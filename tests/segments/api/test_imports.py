@@ -178,6 +178,16 @@ def test_a_file_that_removes_is_read_to_its_end_first(manager, shop):
     assert not ImportRun.objects.exists()
 
 
+@pytest.mark.parametrize("is_dry", ["true", "false"])
+def test_a_replacement_with_a_row_whose_ids_are_missing_changes_nothing(manager, shop, is_dry):
+    run(manager, rows("C1", "C2"))
+    failed = run(manager, rows("C1", "", "C3"), mode="replace", dryRun=is_dry)
+    assert (failed["state"], failed["remaining"], members()) == ("failed", 0, ["C1", "C2"])
+    assert failed["message"].startswith("Nothing was removed or changed, because 1 line could not be read.")
+    assert "Line 3:" in failed["message"]
+    assert "Line 2:" not in failed["message"]
+
+
 @pytest.mark.parametrize("mode", ["replace", "delete"])
 def test_a_file_that_was_cut_off_removes_nothing(manager, shop, mode):
     refused = send(manager, rows("C1").removesuffix("\n"), mode=mode, status=400)
