@@ -11,7 +11,7 @@ from core.imports import merge_specs
 from core.imports.columns import Column
 from core.imports.merge_specs import MergeSpec, OtherName
 from core.imports.merge_statements import Mode
-from core.imports.other_names import STAND_IN, as_stored, other_name
+from core.imports.other_names import STAND_IN, as_stored, id_as_stored, is_reference, other_name
 from core.imports.resources import Export, ImportResource
 from core.imports.writers import TableWriter, one_after_another
 from core.representation.fields import Nested, Text
@@ -67,12 +67,12 @@ def read_category_assignment(body: Mapping[str, object], tenant: TenantRecord) -
 def key_of(body: Mapping[str, object]) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     reference = body.get("ref")
-    category, name, product = body.get("categoryId"), "product", None
+    category, name, product = id_as_stored(body.get("categoryId")), "product", None
     if isinstance(reference, Mapping):
-        product = reference.get("id")
+        product = id_as_stored(reference.get("id"))
         if product is None:
             name, product = "product_code", as_stored(reference.get("code"))
-    if not (isinstance(category, str) and category and isinstance(product, str) and product):
+    if not (is_reference(category) and is_reference(product)):
         return None
     return {"category": category, name: product}
 

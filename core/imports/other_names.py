@@ -1,12 +1,14 @@
 """Rows of files that name something by an e-mail address or a code instead of its id."""
 
 from collections.abc import Collection, Mapping
+from typing import TypeGuard
 
+from core.bodies import LONGEST_REFERENCE
 from core.errors import InvalidInput
 from core.imports.merge_specs import MergeSpec
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
-from core.text import normalized, trimmed
+from core.text import fault_of_id, normalized, trimmed
 
 STAND_IN = "-"
 """Read in place of an id that a row lacks, and never used."""
@@ -27,6 +29,16 @@ def other_name(body: Mapping[str, object], member: str, *, instead_of: str) -> s
 def as_stored(value: object) -> str | None:
     """Return a text in the form in which texts are stored; None for what is no text."""
     return normalized(trimmed(value)) if isinstance(value, str) else None
+
+
+def id_as_stored(value: object) -> object:
+    """Return an id in the form in which ids are stored; what is no text as it is."""
+    return as_stored(value) if isinstance(value, str) else value
+
+
+def is_reference(value: object) -> TypeGuard[str]:
+    """Say whether a value can be the id of something; a number that a spreadsheet shortened means any."""
+    return isinstance(value, str) and 1 <= len(value) <= LONGEST_REFERENCE and not fault_of_id(value)
 
 
 def ids_of(spec: MergeSpec, alias: str, *, tenant_id: int, texts: Collection[str]) -> dict[str, str]:

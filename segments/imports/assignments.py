@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 from catalog.subtrees import is_category
-from core.bodies import LONGEST_REFERENCE, Reference, read_bodies
+from core.bodies import Reference, read_bodies
 from core.errors import DomainError, InvalidInput
 from core.imports import merge_specs
 from core.imports.columns import with_alternative
 from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, OtherName, plain_values
 from core.imports.merge_statements import Mode
-from core.imports.other_names import STAND_IN, as_stored, other_name
+from core.imports.other_names import STAND_IN, as_stored, id_as_stored, is_reference, other_name
 from core.imports.plain_rows import PlainRow
 from core.imports.resources import Export, ImportResource
 from core.imports.writers import StagedRow, TableWriter
@@ -253,7 +253,8 @@ def staged_items(rows: Sequence[SegmentItemRow], codes: Sequence[str | None]) ->
 
 def member_key(body: JsonMapping) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
-    segment, customer, company = body.get("segmentId"), body.get("customerId"), body.get("legalEntityId")
+    ids = (id_as_stored(body.get(name)) for name in ("segmentId", "customerId", "legalEntityId"))
+    segment, customer, company = ids
     name = "customer"
     if customer is None:
         name, customer = "customer_email", as_stored(body.get("contactEmail"))
@@ -264,18 +265,14 @@ def member_key(body: JsonMapping) -> Mapping[str, str | None] | None:
 
 def item_key(body: JsonMapping) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
-    segment, item, kind = body.get("segmentId"), body.get("id"), str(body.get("type")).upper()
+    segment, item = id_as_stored(body.get("segmentId")), id_as_stored(body.get("id"))
+    kind = str(body.get("type")).upper()
     name = kind.lower()
     if item is None:
         name, item = f"{name}_code", as_stored(body.get("code"))
     if not (is_reference(segment) and is_reference(item) and kind in ItemType.__members__):
         return None
     return {"segment": segment, name: item}
-
-
-def is_reference(value: object) -> bool:
-    """Say whether a value can be the id of something."""
-    return isinstance(value, str) and 1 <= len(value) <= LONGEST_REFERENCE
 
 
 MIXINS = {

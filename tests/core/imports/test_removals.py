@@ -3,6 +3,7 @@
 import gzip
 from types import SimpleNamespace
 
+import orjson
 import pytest
 import zstandard
 
@@ -49,16 +50,16 @@ UNREADABLE = {
     "nul": b"S1,C2\0,\n",
     "over-long": b"S1,C2," + b"x" * (LONGEST_LINE + 1) + b"\n",
 }
-WITHOUT_KEY = (b",C2,\n", b"S1,,\n")
+WITHOUT_KEY = {"no-segment": b",C2,\n", "no-id": b"S1,,\n", "shortened-id": b"S1,1.23457E+11,\n"}
 
 
 @pytest.mark.parametrize(
     ("mode", "line"),
     [
         *((mode, line) for mode in ("replace", "delete") for line in UNREADABLE.values()),
-        *(("replace", line) for line in WITHOUT_KEY),
+        *(("replace", line) for line in WITHOUT_KEY.values()),
     ],
-    ids=[*(f"{mode}-{name}" for mode in ("replace", "delete") for name in UNREADABLE), "no-segment", "no-id"],
+    ids=[*(f"{mode}-{name}" for mode in ("replace", "delete") for name in UNREADABLE), *WITHOUT_KEY],
 )
 def test_nothing_is_removed_while_a_csv_line_cannot_be_read(three_members, upsert, tmp_path, mode, line):
     path = tmp_path / "rows.csv"
@@ -188,6 +189,43 @@ def test_other_assignments_are_kept_as_well(shop, upsert, write):
     answer = upsert("category_assignments", placed, "--mode", "replace")
     assert (answer.status, answer.json["firstUnreadLines"]) == (2, [2])
     assert CategoryAssignment.objects.count() == 3
+
+
+REFUSED_WITH_BLANKS = {
+    "segment_customers": {
+        "segmentId": " S1",
+        "customerId": " C1 ",
+        "legalEntityId": "L1\u00a0",
+        "validity": {"from": "x"},
+    },
+    "segment_items": {"segmentId": "S1 ", "type": "PRODUCT", "id": " P1", "validity": {"from": "x"}},
+    "category_assignments": {"categoryId": "K1 ", "ref": {"id": " P1 ", "type": "BRAND"}},
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED_WITH_BLANKS)
+def test_a_refused_row_keeps_what_is_stored_whatever_surrounds_its_ids(shop, upsert, write, kind):
+    first = shop.segments[0]
+    category = Category.objects.get(external_id="K1")
+    CustomerAssignmentFactory(segment=first, customer=shop.customers[0], legal_entity=shop.company)
+    CustomerAssignmentFactory(segment=first, customer=shop.customers[1])
+    for product in shop.products[:2]:
+        ItemAssignmentFactory(segment=first, product=product)
+        CategoryAssignmentFactory(tenant=shop.tenant, category=category, product=product)
+    good = {
+        "segment_customers": {"segmentId": "S1", "customerId": "C3"},
+        "segment_items": {"segmentId": "S1", "type": "PRODUCT", "id": "P3"},
+        "category_assignments": {"categoryId": "K1", "ref": {"id": "P3"}},
+    }[kind]
+    path = write("rows.jsonl", orjson.dumps(good).decode(), orjson.dumps(REFUSED_WITH_BLANKS[kind]).decode())
+    answer = upsert(kind, path, "--mode", "replace")
+    assert answer.counts == {"created": 1, "removed": 1, "refused": 1}
+    stored = {
+        "segment_customers": CustomerAssignment.objects.values_list("customer__external_id", flat=True),
+        "segment_items": ItemAssignment.objects.values_list("product__external_id", flat=True),
+        "category_assignments": CategoryAssignment.objects.values_list("product__external_id", flat=True),
+    }[kind]
+    assert {name[1:] for name in stored} == {"1", "3"}
 
 
 @pytest.mark.parametrize("kind", ["customers", "legal_entities", "products", "categories", "segments"])
