@@ -12,6 +12,7 @@ from typing import Self
 
 import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db.models import Q
 from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
@@ -50,6 +51,8 @@ RECORD_FILES: dict[Format, type[CsvFile] | type[JsonFile]] = {
     Format.JSON: JsonFile,
 }
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
+APPLIED_IN_PARTS = Q(rows__gt=0, committed_line=0, committed_slice__isnull=True, committed_ahead__isnull=True)
+"""A run that has counted rows of no line: its rows came in a request, and no command can go on with it."""
 
 
 class NothingToResume(DomainError):
@@ -251,12 +254,14 @@ def begin_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun |
 
 
 def unfinished_run(order: ImportOrder, digest: str, waiting: Callable[[str], None]) -> ImportRun:
-    """Return the last unfinished run of this file, held by this process.
+    """Return the last unfinished run of this file by a command, held by this process.
 
     Raises NothingToResume, FileHasChanged and ImportIsRunning; `waiting` gets a message first when another
     process holds the run.
     """
-    runs = ImportRun.objects.filter(tenant=order.tenant.id, kind=order.kind.name, mode=order.mode)
+    runs = ImportRun.objects.filter(
+        tenant=order.tenant.id, kind=order.kind.name, mode=order.mode, is_dry_run=False, parts=None
+    ).exclude(APPLIED_IN_PARTS)
     run = runs.filter(file_digest=digest).first()
     if run is None or run.state not in UNFINISHED:
         namesake = runs.filter(file_name=order.file.name, state__in=UNFINISHED).first()

@@ -13,12 +13,17 @@ from typing import Any
 import orjson
 import pytest
 from django.db import connection, connections
+from django.utils import timezone
 
 from accounts.models import Customer
 from core.imports import runs
+from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun
+from core.imports.resources import registered_resources
+from core.imports.uploads import Upload, submit_import
 from core.json_types import JsonObject
 from core.sql.locks import Lock
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment
 from tests.concurrency.threads import at_once, in_processes
 from tests.core.imports.conftest import members, run_command
@@ -250,6 +255,40 @@ def test_a_dry_run_is_not_resumed(shop, run, write):
     path = write("rows.csv", "segmentId,customerId", "S1,C1")
     answer = run("upsert_segment_customers", path, "--tenant", "acme", "--resume", "--dry-run")
     assert (answer.status, answer.message) == (2, "A dry run has nothing to resume.")
+
+
+def sent(tenant: Tenant, file: Path, **options: Any) -> ImportRun:
+    """Queue an import of the file's rows as a request does."""
+    upload = Upload(
+        kind=registered_resources()["segment_customers"],
+        mode=Mode.REPLACE,
+        tenant=tenant.record,
+        content=file.read_bytes(),
+        name=str(file),
+        **options,
+    )
+    return submit_import(upload, at=timezone.now())
+
+
+@pytest.mark.parametrize("is_dry_run", [True, False])
+@pytest.mark.parametrize("state", ["running", "failed", "stopped"])
+def test_an_import_that_came_in_a_request_is_not_resumed(shop, upsert, write, state, is_dry_run):
+    path = write("rows.csv", "segmentId,customerId", "S1,C1")
+    stopped = upsert("segment_customers", path, "--mode", "replace").json["run"]
+    run = sent(shop.tenant, path, is_dry_run=is_dry_run)
+    if state != "running":  # as a worker leaves it, of whose parts one was applied
+        ImportRun.objects.filter(pk=run.pk).update(state=state, rows=1)
+        run.parts.all().delete()
+    answer = upsert("segment_customers", path, "--mode", "replace", "--resume")
+    assert answer.message == ""
+    assert answer.json["run"] is None
+    ImportRun.objects.filter(pk=stopped).update(state="stopped")
+    other = write("rows.csv", "segmentId,customerId", "S1,C2")
+    assert upsert("segment_customers", other, "--mode", "replace", "--resume").json["error"] == (
+        "file_has_changed"
+    )
+    path = write("rows.csv", "segmentId,customerId", "S1,C1")
+    assert upsert("segment_customers", path, "--mode", "replace", "--resume").json["run"] == stopped
 
 
 @pytest.mark.django_db(transaction=True)
