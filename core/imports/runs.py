@@ -275,6 +275,11 @@ def unfinished_run(order: ImportOrder, digest: str, waiting: Callable[[str], Non
         )
     hold_run(run, waiting)
     run.refresh_from_db()  # what the process that held it until now has committed meanwhile
+    if run.state not in UNFINISHED:
+        release_run(run)
+        raise NothingToResume(
+            f"There is nothing to resume: import {run.pk} has ended meanwhile ({run.get_state_display()})."
+        )
     run.state, run.message, run.finished_at = ImportState.RUNNING, "", None
     if run.committed_line == 0 and run.committed_slice is None:
         run.refused, run.refused_by_reason = 0, {}
@@ -338,8 +343,12 @@ def held_run(run: ImportRun) -> Iterator[None]:
     try:
         yield
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
+        release_run(run)
+
+
+def release_run(run: ImportRun) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
 
 
 def end_run(run: ImportRun | None, state: ImportState, error: BaseException | None = None) -> None:
@@ -350,8 +359,7 @@ def end_run(run: ImportRun | None, state: ImportState, error: BaseException | No
     run.finished_at = timezone.now()
     run.message = str(error) if error else ""
     run.save(update_fields=["state", "finished_at", "message"])
-    with connection.cursor() as cursor:
-        cursor.execute(RELEASE, [int(Lock.IMPORT_RUN), run.pk])
+    release_run(run)
 
 
 def counted(run: ImportRun) -> Tally:

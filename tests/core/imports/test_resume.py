@@ -311,6 +311,35 @@ def test_an_import_that_another_process_works_on_is_not_resumed(
     assert upsert("segment_customers", path, "--resume").json["run"] == run.pk
 
 
+def is_held(run: ImportRun) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_locks WHERE classid = %s AND objid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [int(Lock.IMPORT_RUN), run.pk],
+        )
+        return bool(cursor.fetchall())
+
+
+@pytest.mark.parametrize("state", ["undone", "finished"])
+def test_an_import_that_ends_while_it_is_waited_for_is_not_resumed(shop, upsert, write, monkeypatch, state):
+    path = write("rows.csv", "segmentId,customerId", "S1,C1")
+    upsert("segment_customers", path)
+    ImportRun.objects.update(state="stopped")
+    hold_run = runs.hold_run
+
+    def wait_for_its_end(run: ImportRun, waiting: Callable[[str], None]) -> None:
+        ImportRun.objects.filter(pk=run.pk).update(state=state)
+        hold_run(run, waiting)
+
+    monkeypatch.setattr(runs, "hold_run", wait_for_its_end)
+    answer = upsert("segment_customers", path, "--resume")
+    run = ImportRun.objects.get()
+    assert (answer.status, answer.json["run"], run.state) == (0, None, state)
+    assert f"import {run.pk} has ended meanwhile" in answer.json["message"]
+    assert not is_held(run)
+
+
 def test_a_new_run_is_held_before_anybody_can_see_it(shop, upsert, write):
     held: list[tuple[int]] = []
 
@@ -328,9 +357,4 @@ def test_a_new_run_is_held_before_anybody_can_see_it(shop, upsert, write):
     with connection.execute_wrapper(watch):
         upsert("segment_customers", write("rows.csv", "segmentId,customerId", "S1,C1"))
     assert held == [(ImportRun.objects.get().pk,)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE classid = %s AND objid = %s",
-            [int(Lock.IMPORT_RUN), held[0][0]],
-        )
-        assert cursor.fetchone() == (0,)
+    assert not is_held(ImportRun.objects.get())
