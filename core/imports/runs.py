@@ -17,6 +17,7 @@ from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
 from core.actors import with_source
+from core.background.models import OPEN_STATES, Job
 from core.errors import Conflict, DomainError
 from core.imports.columns import Column
 from core.imports.csv_rows import CsvFile
@@ -50,6 +51,7 @@ RECORD_FILES: dict[Format, type[CsvFile] | type[JsonFile]] = {
     Format.JSONL: JsonFile,
     Format.JSON: JsonFile,
 }
+UNDO_IMPORT = "undo-import"
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
 APPLIED_IN_PARTS = Q(rows__gt=0, committed_line=0, committed_slice__isnull=True, committed_ahead__isnull=True)
 """A run that has counted rows of no line: its rows came in a request, and no command can go on with it."""
@@ -71,6 +73,12 @@ class ImportIsRunning(Conflict):
     """Another process is at work on the import."""
 
     code = "import_is_running"
+
+
+class UndoIsRunning(Conflict):
+    """A background worker takes the import back."""
+
+    code = "undo_is_running"
 
 
 class ImportStopped(DomainError):
@@ -256,8 +264,8 @@ def begin_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun |
 def unfinished_run(order: ImportOrder, digest: str, waiting: Callable[[str], None]) -> ImportRun:
     """Return the last unfinished run of this file by a command, held by this process.
 
-    Raises NothingToResume, FileHasChanged and ImportIsRunning; `waiting` gets a message first when another
-    process holds the run.
+    Raises NothingToResume, FileHasChanged, ImportIsRunning and UndoIsRunning; `waiting` gets a message first
+    when another process holds the run.
     """
     runs = ImportRun.objects.filter(
         tenant=order.tenant.id, kind=order.kind.name, mode=order.mode, is_dry_run=False, parts=None
@@ -280,6 +288,9 @@ def unfinished_run(order: ImportOrder, digest: str, waiting: Callable[[str], Non
         raise NothingToResume(
             f"There is nothing to resume: import {run.pk} has ended meanwhile ({run.get_state_display()})."
         )
+    if undo := open_undo(run):
+        release_run(run)
+        raise UndoIsRunning(f"A background worker undoes import {run.pk}: see job {undo.pk}.")
     run.state, run.message, run.finished_at = ImportState.RUNNING, "", None
     if run.committed_line == 0 and run.committed_slice is None:
         run.refused, run.refused_by_reason = 0, {}
@@ -289,6 +300,12 @@ def unfinished_run(order: ImportOrder, digest: str, waiting: Callable[[str], Non
             line__in=run.committed_ahead or ()
         ).delete()  # their batch was not applied: it comes again
     return run
+
+
+def open_undo(run: ImportRun) -> Job | None:
+    """Return the job that is to undo the import, or is at it."""
+    jobs = Job.objects.filter(kind=UNDO_IMPORT, arguments__run=run.pk, state__in=OPEN_STATES)
+    return jobs.first()
 
 
 def hold_run(run: ImportRun, waiting: Callable[[str], None] = lambda message: None) -> None:

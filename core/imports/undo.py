@@ -16,13 +16,12 @@ from core.background.models import OPEN_STATES, Job
 from core.background.worker import Due, held, run_slice
 from core.errors import Conflict, InvalidInput
 from core.imports.models import ImportRun, ImportState
-from core.imports.runs import held_run
+from core.imports.runs import UNDO_IMPORT, UndoIsRunning, held_run, open_undo
 from core.journal.past import journal_beginning
 from core.journal.undo.changes import Undone
 from core.journal.undo.jobs import actor_as_json, actor_of, requested_by
 from core.journal.undo.plans import undo_slice_of_source
-
-UNDO_IMPORT = "undo-import"
+from core.sql.locks import Lock, try_lock
 
 
 class NotUndoable(InvalidInput):
@@ -37,14 +36,8 @@ class AlreadyUndone(Conflict):
     code = "already_undone"
 
 
-class UndoIsRunning(Conflict):
-    """A background worker takes the import back."""
-
-    code = "undo_is_running"
-
-
 class ImportHasNotEnded(Conflict):
-    """A worker is still to write rows of the import."""
+    """A worker is still to write rows of the import, or a command is at work on it."""
 
     code = "import_has_not_ended"
 
@@ -54,24 +47,30 @@ def refuse_undo(run: ImportRun) -> None:
     if run.is_dry_run:
         raise NotUndoable(f"Import {run.pk} was a dry run, so there is nothing to undo.")
     if run.parts.exists():
-        raise ImportHasNotEnded(
-            f"Import {run.pk} has not ended. Wait for its end or cancel it, then undo it."
-        )
+        raise not_ended(run)
     if run.state == ImportState.UNDONE:
         raise AlreadyUndone(f"Import {run.pk} has been undone before.")
     if run.started_at < journal_beginning():
         raise NotUndoable(f"Import {run.pk} is older than the history, so it cannot be undone.")
 
 
+def not_ended(run: ImportRun) -> ImportHasNotEnded:
+    return ImportHasNotEnded(f"Import {run.pk} has not ended. Wait for its end or cancel it, then undo it.")
+
+
 def job_of(run: ImportRun, at: datetime) -> Job:
     """Return the open job that undoes the import, a new one if there is none. Call it in a transaction.
 
-    Raises what `refuse_undo` raises.
+    Raises what `refuse_undo` raises, and ImportHasNotEnded while a command of another session holds the run,
+    which is told by the run's lock only: a command that was killed has left it running as well.
     """
     run = ImportRun.objects.select_for_update(of=("self",)).get(pk=run.pk)
     refuse_undo(run)
-    jobs = Job.objects.filter(kind=UNDO_IMPORT, arguments__run=run.pk, state__in=OPEN_STATES)
-    return jobs.first() or enqueue_job(
+    if job := open_undo(run):
+        return job
+    if not try_lock(Lock.IMPORT_RUN, run.pk):
+        raise not_ended(run)
+    return enqueue_job(
         UNDO_IMPORT,
         tenant_id=run.tenant_id,
         arguments={"run": run.pk, "actor": actor_as_json()},

@@ -1,5 +1,7 @@
 """An import of assignments is undone as far as nobody else has touched the rows since."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -16,6 +18,7 @@ from core.imports.models import ImportRun
 from core.journal.models import Change
 from core.journal.past import journal_beginning
 from core.journal.undo import plans
+from core.sql.locks import Lock
 from segments.models import CustomerAssignment
 from tests.core.imports.conftest import members
 from tests.factories.catalog import CategoryAssignmentFactory
@@ -223,6 +226,56 @@ def test_a_worker_goes_on_where_the_command_was_killed(shop, upsert, write, monk
     assert (imported.state, members(shop.tenant)) == ("undone", [])
     written = Change.objects.filter(object="segment-customer", kind="deleted").get()
     assert (written.source_type, written.source_id) == ("undo-import", str(imported.pk))
+
+
+@contextmanager
+def held_elsewhere(run: ImportRun) -> Iterator[None]:
+    """Hold the run in another session, as a command does."""
+    other = connection.copy()
+    key = [int(Lock.IMPORT_RUN), run.pk]
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", key)
+            yield
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+    finally:
+        other.close()
+
+
+def job_of(run: ImportRun) -> Job:
+    with transaction.atomic():
+        return undoing.job_of(run, timezone.now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_a_command_is_at_work_on_is_not_undone(shop, upsert, write):
+    upsert("segment_customers", write("a.csv", HEADER, "S1,C1,"))
+    ImportRun.objects.update(state="running")  # as of a command that was killed
+    imported = ImportRun.objects.get()
+    with held_elsewhere(imported), pytest.raises(undoing.ImportHasNotEnded):
+        job_of(imported)
+    assert not Job.objects.exists()
+    asked = job_of(imported)
+    with held_elsewhere(imported):  # by the command that undoes it
+        assert job_of(imported) == asked
+    BackgroundWorker().run_until_idle()
+    imported.refresh_from_db()
+    assert (imported.state, members(shop.tenant)) == ("undone", [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_is_to_be_undone_is_not_resumed(shop, upsert, write):
+    path = write("a.csv", HEADER, "S1,C1,")
+    upsert("segment_customers", path)
+    ImportRun.objects.update(state="stopped", committed_line=1)
+    imported = ImportRun.objects.get()
+    job_of(imported)
+    answer = upsert("segment_customers", path, "--resume")
+    assert (answer.status, answer.json["error"]) == (2, "undo_is_running")
+    imported.refresh_from_db()
+    assert (imported.state, imported.rows) == ("stopped", 1)
+    with held_elsewhere(imported):  # the command has released it
+        pass
 
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(shop, upsert, write):

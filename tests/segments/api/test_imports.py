@@ -18,6 +18,7 @@ from core.imports.models import ImportPart, ImportRun
 from core.imports.readings import read_imports
 from core.journal.models import Change
 from core.json_types import JsonObject
+from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.conftest import Api
@@ -433,6 +434,19 @@ def test_only_what_has_ended_and_wrote_something_is_undone(
         tenant=shop.tenant, kind="coupons", mode="upsert", file_name="x", file_digest="", state="finished"
     )
     assert undo(manager, {"id": str(other.pk)}, status=404)
+
+
+@pytest.mark.usefixtures("real_time")
+def test_an_import_that_a_command_is_at_work_on_is_not_undone(manager: Api, shop: Segment) -> None:
+    done = run(manager, rows("C1"))
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [int(Lock.IMPORT_RUN), int(done["id"])])
+        assert "has not ended" in undo(manager, done, status=409)["message"]
+    finally:
+        other.close()
+    assert not Job.objects.filter(kind="undo-import").exists()
 
 
 def test_an_import_of_another_tenant_is_not_undone(
