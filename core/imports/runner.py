@@ -298,8 +298,13 @@ class ImportRunner(ABC):
         return refuse
 
     def _write_rejects(self) -> int:
-        """Write the refused rows to their file; return its length."""
-        return self.rejects.flush() if self.rejects is not None else 0
+        """Write the refused rows to their file; return its length.
+
+        Without one it is the length that the run has noted: who resumes it later may name the file again.
+        """
+        if self.rejects is not None:
+            return self.rejects.flush()
+        return self.report.run.rejects_size if self.report.run is not None else 0
 
     def _batch(
         self, slices: Iterable[list[Record]], *, refuse: Callable[[Refusal], None], dry_run: bool

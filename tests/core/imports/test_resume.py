@@ -20,6 +20,7 @@ from core.imports import runs
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun
 from core.imports.resources import registered_resources
+from core.imports.runner import ImportRunner
 from core.imports.uploads import Upload, submit_import
 from core.json_types import JsonObject
 from core.sql.locks import Lock
@@ -249,6 +250,31 @@ def test_there_is_nothing_to_resume_without_an_unfinished_import_of_this_file(sh
     assert upsert("segment_customers", other, "--resume").json["run"] is None
     assert upsert("segment_customers", path, "--resume", "--mode", "delete").json["run"] is None
     assert upsert("segment_customers", path, "--resume").json["run"] == ImportRun.objects.get().pk
+
+
+def test_the_file_of_refused_rows_is_gone_on_with_after_a_resume_without_it(
+    shop, upsert, write, tmp_path, monkeypatch
+):
+    path = write("rows.csv", "segmentId,customerId", "S1,X1", "S1,X2", "S1,X3")
+    rejects = tmp_path / "rejects.csv"
+    apply = ImportRunner._apply
+    applied: list[object] = []
+
+    def stop_after_one(work: ImportRunner, slices: Any) -> None:
+        if applied:
+            raise KeyboardInterrupt
+        applied.append(slices)
+        apply(work, slices)
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(ImportRunner, "_apply", stop_after_one)
+        for arguments in (["--rejects", rejects], ["--resume"]):
+            applied.clear()
+            answer = upsert("segment_customers", path, "--batch-size", 1, *arguments)
+            assert answer.json["error"] == "stopped"
+    upsert("segment_customers", path, "--batch-size", 1, "--resume", "--rejects", rejects)
+    lines = rejects.read_text().splitlines()
+    assert [line[:6] for line in lines] == ["segmen", "S1,X1,", "S1,X3,"]
 
 
 def test_a_dry_run_is_not_resumed(shop, run, write):
