@@ -52,7 +52,9 @@ Instance = TypeVar("Instance")
 
 ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-CHANGING_NOTHING = frozenset({"search", "rebuild"})  # what clients see, though the method is POST or PUT
+CHANGING_NOTHING = frozenset(
+    {"match", "search", "rebuild"}
+)  # what clients see, though the method is POST or PUT
 CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -259,9 +261,8 @@ class ContractViewSet(ReadResponses, ConditionalWrites, DocumentChecks):
             if rate_limits.rates:
                 rate_limits.take(caller.tenant.name)
             occasion = request._request.META.get(REQUEST_ID_KEY, "")
-            claimed.set(
-                replace(caller.actor, source_type="request", source_id=occasion)
-            )  # ApiMiddleware ends it
+            # ApiMiddleware ends it
+            claimed.set(replace(caller.actor, source_type="request", source_id=occasion))
             if caller.tenant.limit_reached and self.adds_rows():
                 require_room(caller.tenant)
         self.operation = self.declared_operation()

@@ -68,16 +68,16 @@ def _install(
         for event in one.events:
             digest = digest_of(one, event, stored)
             known = installed.get((one.table, trigger_name(event)))
-            has_mark = (
-                event == "UPDATE" and (one.table, MARKING) in installed
-            )  # it goes with a column it names
-            if known == digest and has_mark == is_marked(one, event):
+            is_to_mark = is_marked(one, event)
+            # PostgreSQL drops it along with a column that it names
+            has_mark = event == "UPDATE" and (one.table, MARKING) in installed
+            if known == digest and has_mark == is_to_mark:
                 continue
             cursor.execute(create_function(one, event, stored))
             cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
-            if has_mark and not is_marked(one, event):
+            if has_mark and not is_to_mark:
                 cursor.execute(f"DROP TRIGGER {MARKING} ON {one.table}")
-            if known is None or has_mark or is_marked(one, event):
+            if known is None or has_mark or is_to_mark:
                 for statement in create_triggers(one, event, stored):
                     cursor.execute(statement)
         if one.replaces and (one.table, trigger_name("DELETE")) not in installed:

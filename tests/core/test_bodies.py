@@ -203,7 +203,7 @@ class Row(Body, kw_only=True):
 def test_rows_are_read_at_once_as_they_are_one_by_one(rows):
     """Ids of many rows are compared with their patterns only where they may not match."""
 
-    def alone(row):
+    def read_singly(row):
         try:
             return read_body(Row, row)
         except InvalidBody as refused:
@@ -212,7 +212,7 @@ def test_rows_are_read_at_once_as_they_are_one_by_one(rows):
     def said(body):
         return body.problems if isinstance(body, InvalidBody) else msgspec.to_builtins(body)
 
-    assert [said(body) for body in read_bodies(Row, rows)] == [said(alone(row)) for row in rows]
+    assert [said(body) for body in read_bodies(Row, rows)] == [said(read_singly(row)) for row in rows]
 
 
 @pytest.mark.parametrize("known", [{}, {"note": None}, {"note": "", "code": "b"}])

@@ -14,7 +14,7 @@ from core.api import parameters
 from core.api.conditional import kept_response, private_response_from
 from core.api.json import LARGEST_BATCH
 from core.api.parameters import query_parameter
-from core.api.viewsets import ContractViewSet
+from core.api.viewsets import CHANGING_NOTHING, ContractViewSet
 from core.errors import MissingScope, NotFound
 from core.journal.past import reading_past
 from core.representation.languages import LanguageContext
@@ -137,7 +137,7 @@ class SegmentServiceViewSet(ContractViewSet):
 
     def touched_groups(self) -> Sequence[str]:
         """Return the groups of shared answers that a write ends; memberships are in none of them."""
-        if not self.shows_what_it_writes or self.action in ("search", "match"):
+        if not self.shows_what_it_writes or self.action in CHANGING_NOTHING:
             return ()
         segment_id = self.kwargs.get("segment_id")
         return [segment_group(segment_id)] if segment_id else [tenant_group(self.caller.tenant.name)]
