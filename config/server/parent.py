@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 import time
 from typing import Any
 
@@ -17,6 +18,24 @@ PAUSE = 0.5  # seconds between two looks at the workers
 BETWEEN_BEATS = 0.02  # seconds; a worker and its successor beat in turn
 
 logger = logging.getLogger("_granian")
+
+
+class WatchedWorker(WorkerProcess):
+    """A worker process that one thread collects when it has ended; all others ask this thread.
+
+    With granian's own, whoever waits for the end collects it too. The kernel tells only one of them, and the
+    other takes the worker for alive a moment longer: it warned of killing what had ended in good order.
+    """
+
+    def _watch(self) -> None:
+        self.watcher = threading.Thread(target=self._watcher)
+        self.watcher.start()
+
+    def is_alive(self) -> bool:
+        return self.watcher.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        self.watcher.join(timeout)
 
 
 class Parent(MPServer):
@@ -38,6 +57,11 @@ class Parent(MPServer):
     def _init_shared_socket(self) -> None:
         """Listen once for all workers, where granian has each of them listen for itself."""
         self._shd, self._sso = listen(self.bind_addr, self.bind_port, self.backlog)
+
+    def _spawn_worker(self, *arguments: object, **named: object) -> WorkerProcess:
+        worker = super()._spawn_worker(*arguments, **named)
+        worker.__class__ = WatchedWorker  # granian has no place to name another class
+        return worker
 
     def _serve_loop(self, spawn_target: object, target_loader: object) -> None:
         while not self.interrupt_signal:

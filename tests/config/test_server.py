@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 
@@ -13,6 +15,7 @@ import pytest
 from config.server import granian
 from config.server.embedded_postgres.processes import command_of
 from config.server.granian import ServerFile, ServerUnavailable, require_free_port
+from config.server.parent import WatchedWorker
 from tests.faults.servers import PROJECT, PatientServer
 from tests.waiting import PATIENCE, wait_until
 
@@ -114,6 +117,31 @@ def test_a_worker_that_is_stopped_as_soon_as_it_serves_ends_in_good_order():
 def test_the_pinned_granian_is_the_one_that_was_tried():
     pinned = (PROJECT / "requirements.txt").read_text().splitlines()
     assert f"granian=={version('granian')}" in pinned
+
+
+def test_a_worker_that_has_ended_is_collected_by_one_thread(monkeypatch):
+    """The kernel tells only one thread of the end; another that asks it takes the worker for alive."""
+    collecting = set()
+    collect = os.waitpid
+
+    def note(pid: int, options: int) -> tuple[int, int]:
+        if pid == worker.inner.pid:
+            collecting.add(threading.current_thread())
+        return collect(pid, options)
+
+    worker = WatchedWorker(None, 0, time.sleep, (PATIENCE,))
+    monkeypatch.setattr(os, "waitpid", note)
+    worker.start()
+    assert worker.is_alive()
+    worker.join(0.0)
+    assert worker.is_alive()
+
+    worker.kill()
+    worker.join(PATIENCE)
+
+    assert not worker.is_alive()
+    assert collecting == {worker.watcher}
+    assert worker.inner.exitcode == -signal.SIGKILL
 
 
 def test_killed_worker_is_replaced(web_server):
