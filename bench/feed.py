@@ -46,7 +46,7 @@ CREATED = "customer-segment.customer-assignment-created"
 WITHOUT_SUBSCRIPTION, BESIDE_READER = 1.02, 1.15
 FAN_OUT = 5_000  # events a second
 ROUNDS = 12
-INDEX = "CREATE INDEX journal_of_commit ON journal_change (tenant_id, tx, id)"
+INDEX = "CREATE INDEX journal_of_commit ON journal_change_settled (tenant_id, tx, id)"
 WRITES = 2_000  # in a half of a round
 ONE_ROW = f"""DO $$ BEGIN FOR number IN 1..{WRITES} LOOP
     UPDATE accounts_customer SET first_name = clock_timestamp()::text WHERE id = {{first}} + number % 1000;

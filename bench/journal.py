@@ -40,10 +40,8 @@ from accounts.models import Customer, Site  # noqa: E402
 from bench.dataset.building import create_database, drop_database  # noqa: E402
 from bench.load import HOST  # noqa: E402
 from bench.server import Server  # noqa: E402
-from core.journal.triggers import possible  # noqa: E402
 from core.tenancy.callers import CallerKind  # noqa: E402
 from core.tenancy.models import Tenant  # noqa: E402
-from coupons.report_counts import OF_REDEMPTIONS  # noqa: E402
 
 TENANT = "bench"
 BATCH, BATCHES = 200, 20
@@ -62,28 +60,12 @@ TABLES = (
     "segments_segment",
 )
 FEW_ROWS, ONE_ROW = 1.15, 1.05
-NO_REPORTS = "DROP TRIGGER IF EXISTS bench_reports ON coupons_redemption"
-REPORTS = f"""
-CREATE OR REPLACE FUNCTION bench_reports() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    rows_written bigint := 1;
-BEGIN
-{possible(OF_REDEMPTIONS["INSERT"], ["coupons_reportaddition"])}    RETURN NULL;
-END
-$$;
-CREATE TRIGGER bench_reports AFTER INSERT ON coupons_redemption
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bench_reports();
-"""
 numbers = count(1)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A write. `prepare` runs before each half and is not measured.
-
-    What triggers of the journal's tables do for reports is no cost of the journal: with `keeps_reports` a
-    trigger of its own does that in the halves without the others.
-    """
+    """A write. `prepare` runs before each half and is not measured."""
 
     name: str
     most: float
@@ -92,7 +74,6 @@ class Case:
     rounds: int = ROUNDS
     repeats: int = REQUESTS
     warm_up: int = WARM_UP
-    keeps_reports: bool = False
 
 
 class Api:
@@ -133,21 +114,18 @@ def on_processor() -> float:
 
 
 @contextmanager
-def triggers(*, on: bool, keeps_reports: bool) -> Iterator[None]:
+def triggers(*, on: bool) -> Iterator[None]:
     """Switch the triggers of the journal on or off; those of foreign keys stay."""
     with connection.cursor() as cursor:
-        cursor.execute(NO_REPORTS)
         for table in TABLES:
             cursor.execute(f"ALTER TABLE {table} {'ENABLE' if on else 'DISABLE'} TRIGGER USER")
-        if keeps_reports and not on:
-            cursor.execute(REPORTS)
     yield
 
 
 def seconds(case: Case, now: Callable[[], float], *, on: bool) -> float:
     """Return what one run of the case takes in one half of a round."""
     case.prepare()
-    with triggers(on=on, keeps_reports=case.keeps_reports):
+    with triggers(on=on):
         for _ in range(case.warm_up):
             case.run(next(numbers))
         began = now()
@@ -234,7 +212,6 @@ def requests(api: Api) -> list[Case]:
         Case("move a category", ONE_ROW, move),
         Case("patch a customer", ONE_ROW, patch),
         Case("redeem a coupon", ONE_ROW, redeem),
-        Case("redeem a coupon, reports kept", ONE_ROW, redeem, keeps_reports=True),
     ]
 
 

@@ -45,6 +45,7 @@ CATEGORY = RecordedDocument(
     model=Category,
     object="category",
     derived=PLACE,
+    is_appended=True,
     complete=placed_in_tree,
     follow=counting(TREE),
     replaces=formerly("INSERT", "UPDATE", "DELETE"),

@@ -8,6 +8,7 @@ from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import OPEN_STATES, Job
 from core.background.tasks import Task, register_task
 from core.journal.partitions import make_partitions
+from core.journal.settling import settle_changes, unsettled_since
 from core.tenancy.limits import has_limits, note_usage
 from core.tenancy.models import Tenant
 from core.tenancy.usage import usage_in, used_tables
@@ -51,3 +52,4 @@ USAGE_KIND = "count usage"
 register_job_kind(JobKind(USAGE_KIND, count_usage, gettext_noop("Counting of what the shop holds")))
 register_task(Task("limits of tenants", run=ask_for_usage, interval=timedelta(hours=1)))
 register_task(Task("make journal partitions", run=make_journal_partitions, interval=timedelta(hours=12)))
+register_task(Task("settle changes", run=settle_changes, due_since=unsettled_since))

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from core.background.retention import Retention, delete_some, register_retention
 from core.background.tasks import Task, register_task
+from core.journal.settling import before_settling
 from coupons.models import JudgementCount, ReportCount, Reservation
-from coupons.report_counts import merge_counts
+from coupons.report_counts import count_settling, merge_counts
 
 
 def delete_reservations(before: datetime, most: int) -> int:
@@ -24,4 +25,5 @@ register_retention(
         "reservations", "reservations of coupons that are over", timedelta(days=30), delete_reservations
     ),
 )
+before_settling(count_settling)
 register_task(Task("merge report counts", run=merge_counts, interval=timedelta(minutes=1)))

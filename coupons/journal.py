@@ -60,7 +60,7 @@ record(
     ),
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
     following(
-        RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),
+        RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id", is_appended=True),
         on_rows("redemption", events=("INSERT", "UPDATE", "DELETE")),
         OF_REDEMPTIONS,
     ),

@@ -1,16 +1,19 @@
-"""What triggers and a background task do for the counts that reports read (coupons.models.ReportCount).
+"""What triggers and background tasks do for the counts that reports read (coupons.models.ReportCount).
 
-Triggers run in every redemption, so they add as little as possible: one row of ReportAddition for the coupon
-and one for each of its segments, without an index or a foreign key. What all coupons have together is the sum
-of the rows of coupons; the background task writes it down.
+A redemption adds nothing: as long as its change is one of the journal's recent ones, reports count the change
+itself, and when it settles it is added for the coupon and for each of its segments. Other writes add by their
+triggers, as little as possible: rows of ReportAddition, which has no index and no foreign key. What all
+coupons have together is the sum of the rows of coupons; a background task writes it down.
 """
 
 from datetime import datetime
 from typing import Final
 
 from core.journal.declarations import Statements, if_stored
+from core.journal.partitions import RECENT
 from core.sql.composition import Sql, integer, sql
-from core.sql.fetching import fetch_rows
+from core.sql.fetching import execute, fetch_rows
+from core.sql.locks import Lock
 
 MERGED_AT_ONCE: Final = 20_000
 
@@ -29,16 +32,40 @@ LEVELS: Final = """SELECT tenant_id, coupon_id, '' AS segment, day, kind, curren
 coupons together, and for each segment of the coupon."""
 
 SUMMED: Final = "SELECT tenant_id, coupon_id, segment, day, kind, currency, count, amount FROM"
-COUNTED: Final = f"""({SUMMED} coupons_reportcount
+STORED: Final = f"""{SUMMED} coupons_reportcount
     UNION ALL {SUMMED} coupons_reportaddition
     UNION ALL SELECT tenant_id, 0::bigint, ''::varchar, day, kind, currency, count, amount
-    FROM coupons_reportaddition WHERE segment = '')"""
+    FROM coupons_reportaddition WHERE segment = ''"""
+RECENTLY: Final = f"""SELECT change.tenant_id, coalesce(coupon.terms_id, change.owner_key) AS coupon_id,
+        ((change.after ->> 'redeemed_at')::timestamptz AT TIME ZONE 'UTC')::date AS day, 'redeemed' AS kind,
+        change.after ->> 'discount_currency' AS currency, 1 AS number,
+        (change.after ->> 'discount_amount')::numeric AS amount
+    FROM {RECENT} AS change LEFT JOIN coupons_coupon AS coupon ON coupon.id = change.owner_key
+    WHERE change.object = 'redemption' AND change.kind = 'created'"""
+"""Redemptions that are counted by their changes."""
+COUNTED: Final = f"""({STORED}
+    UNION ALL SELECT recent.tenant_id, level.coupon_id, level.segment, recent.day, recent.kind,
+        recent.currency, recent.number, recent.amount
+    FROM ({RECENTLY}) AS recent CROSS JOIN LATERAL (
+        SELECT recent.coupon_id, '' UNION ALL SELECT 0, ''
+        UNION ALL SELECT 0, restriction.segment_external_id
+        FROM coupons_couponsegment AS restriction WHERE restriction.coupon_id = recent.coupon_id
+    ) AS level (coupon_id, segment))"""
 """The rows whose sums are what a report says."""
 
 GROUPED: Final = """counted AS (
         SELECT tenant_id, coupon_id, day, kind, currency, sum(number) AS number, sum(amount) AS amount
         FROM ({rows}) AS given GROUP BY tenant_id, coupon_id, day, kind, currency
     )"""
+ADDED: Final = """SELECT tenant_id, coupon_id, '', day, kind, currency, number, amount
+        FROM counted WHERE number <> 0 OR amount <> 0
+        UNION ALL SELECT counted.tenant_id, 0, restriction.segment_external_id, counted.day, counted.kind,
+            counted.currency, sum(counted.number), sum(counted.amount)
+        FROM counted JOIN coupons_couponsegment AS restriction ON restriction.coupon_id = counted.coupon_id
+        GROUP BY counted.tenant_id, restriction.segment_external_id, counted.day, counted.kind,
+            counted.currency
+        HAVING sum(counted.number) <> 0 OR sum(counted.amount) <> 0"""
+"""What `counted` adds for coupons and for each of their segments."""
 # For one row, grouping takes longer than all the rest.
 ADD = f"""    IF rows_written = 1 THEN
         INSERT INTO coupons_reportaddition ({KEY}, count, amount)
@@ -51,21 +78,16 @@ ADD = f"""    IF rows_written = 1 THEN
     ELSE
         INSERT INTO coupons_reportaddition ({KEY}, count, amount)
         WITH {GROUPED}
-        SELECT tenant_id, coupon_id, '', day, kind, currency, number, amount
-        FROM counted WHERE number <> 0 OR amount <> 0
-        UNION ALL SELECT counted.tenant_id, 0, restriction.segment_external_id, counted.day, counted.kind,
-            counted.currency, sum(counted.number), sum(counted.amount)
-        FROM counted JOIN coupons_couponsegment AS restriction ON restriction.coupon_id = counted.coupon_id
-        GROUP BY counted.tenant_id, restriction.segment_external_id, counted.day, counted.kind,
-            counted.currency
-        HAVING sum(counted.number) <> 0 OR sum(counted.amount) <> 0;
+        {ADDED};
     END IF;
 """
 ADD_FORMERLY = f"""    INSERT INTO coupons_reportcount ({COLUMNS}) WITH {GROUPED} {LEVELS};
 """
 # Whoever redeems one of the coupons meanwhile is waited for, and waits at the key of the coupon, so that a
-# use is counted either by their trigger or here.
-MOVE = f"""    PERFORM FROM coupons_coupon WHERE id IN (SELECT coupon_id FROM {{any_source}})
+# use is counted either by their trigger or here. A use that settled meanwhile would be counted for the former
+# segments.
+MOVE = f"""    PERFORM pg_advisory_xact_lock_shared({int(Lock.SETTLING)}, 0);
+    PERFORM FROM coupons_coupon WHERE id IN (SELECT coupon_id FROM {{any_source}})
     ORDER BY id FOR UPDATE;
     INSERT INTO coupons_reportcount ({COLUMNS})
     SELECT stored.tenant_id, 0, it.segment_external_id, stored.day, stored.kind, stored.currency,
@@ -99,7 +121,7 @@ def if_moved(statements: str, *columns: str) -> str:
 
 
 def counting(rows: str) -> Statements:
-    """Return the statements that count rows for their coupon and its segments."""
+    """Return the statements that count rows for their coupon and the coupon's segments."""
     given = {
         event: " UNION ALL ".join(rows.format(source=source, sign=sign) for source, sign in signs.items())
         for event, signs in SIGNED.items()
@@ -127,10 +149,13 @@ def moving() -> Statements:
             for event, signs in SIGNED.items()
         }
 
-    return if_stored("coupons_reportaddition", statements(COUNTED), statements("coupons_reportcount"))
+    return if_stored("coupons_reportaddition", statements(f"({STORED})"), statements("coupons_reportcount"))
 
 
-OF_REDEMPTIONS: Statements = counting(REDEEMED)
+OF_REDEMPTIONS: Statements = {
+    **counting(REDEEMED),
+    **if_stored(RECENT, {"INSERT": ""}, {"INSERT": counting(REDEEMED)["INSERT"]}),
+}
 OF_COUPONS: Statements = {
     **counting(ISSUED),
     "UPDATE": if_moved(counting(ISSUED)["UPDATE"], "created_at", "terms_id"),
@@ -139,6 +164,20 @@ OF_RESTRICTIONS: Statements = {
     **moving(),
     "UPDATE": if_moved(moving()["UPDATE"], "coupon_id", "segment_external_id"),
 }
+
+
+def count_settling(ids: Sql) -> None:
+    """Add what reports have counted by the changes of these ids until now."""
+    execute(
+        sql(
+            "INSERT INTO coupons_reportaddition ({key}, count, amount) WITH {grouped} {added}",
+            key=Sql(KEY),
+            grouped=sql(
+                GROUPED, rows=sql("{recently} AND change.id = ANY({ids})", recently=Sql(RECENTLY), ids=ids)
+            ),
+            added=Sql(ADDED),
+        )
+    )
 
 
 def merge_counts(at: datetime) -> bool:

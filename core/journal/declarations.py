@@ -73,6 +73,8 @@ class RecordedDocument(Recorded):
     what the service did with the document: recorded, but nothing to take back. `ignores_derived` is for
     what is mostly changed in derived columns only: statements that set no other column call no trigger, so
     `follow` must not look at derived ones, and no other trigger may write to those that are recorded.
+    `is_appended` says that a statement makes one document, or changes a few: what it writes comes to the
+    recent changes, as a change of one document does with all (core/journal/settling.py).
     `permissions` are what staff need to see its changes and to take them back, in place of those of its
     model. `said` puts a change into words, in place of its columns; it returns an empty text for a change
     without words of its own. `refusals` are reasons not to take back what made or changed it, with conditions
@@ -86,6 +88,7 @@ class RecordedDocument(Recorded):
     shown_with: str = ""
     outcomes: tuple[str, ...] = ()
     ignores_derived: bool = False
+    is_appended: bool = False
     permissions: tuple[str, ...] = ()
     said: Callable[[Any], str] | None = None
     refusals: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,8 @@
-"""The months of the journal, made ahead of time.
+"""The parts of the journal: its months, made ahead of time, and recent changes.
 
 A change whose month has no partition is stored in the default partition, so that no write ever fails for want
-of one. When the month's partition is made later, the changes move into it.
+of one. When the month's partition is made later, the changes move into it. What one request writes comes to
+RECENT first, a partition with hardly an index (core/journal/settling.py).
 """
 
 from datetime import UTC, datetime
@@ -11,9 +12,12 @@ from django.db.backends.utils import CursorWrapper
 
 MONTHS_AHEAD = 3
 LOCK_TIMEOUT = "2s"  # who reads the journal holds the default partition, and all who come later would wait
-PARTITIONS = """
+JOURNAL = "journal_change"
+RECENT = "journal_change_recent"
+SETTLED = "journal_change_settled"  # all months
+PARTITIONS = f"""
 SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
-WHERE inhparent = 'journal_change'::regclass ORDER BY 1
+WHERE inhparent = '{SETTLED}'::regclass ORDER BY 1
 """
 NAME = "journal_change_{:%Y_%m}"
 DEFAULT = "journal_change_default"
@@ -45,14 +49,14 @@ def make_partitions(at: datetime, *, months_ahead: int = MONTHS_AHEAD) -> list[s
 
 
 def partitions(cursor: CursorWrapper) -> list[str]:
-    """Return the names of all partitions, in the order of their months; the default one last."""
+    """Return the names of all months' partitions, in their order; the default one last."""
     cursor.execute(PARTITIONS)
     return [name for (name,) in cursor.fetchall()]
 
 
 def _make_partition(cursor: CursorWrapper, name: str, start: datetime, end: datetime) -> None:
     bounds = {"start": start, "end": end}
-    cursor.execute(f"CREATE TABLE {name} (LIKE journal_change INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+    cursor.execute(f"CREATE TABLE {name} (LIKE {SETTLED} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
     cursor.execute(
         f"WITH moved AS (DELETE FROM {DEFAULT} WHERE at >= %(start)s AND at < %(end)s RETURNING *)"
         f" INSERT INTO {name} SELECT * FROM moved",
@@ -60,7 +64,7 @@ def _make_partition(cursor: CursorWrapper, name: str, start: datetime, end: date
     )
     expect_long_occasions(cursor, name)
     cursor.execute(
-        f"ALTER TABLE journal_change ATTACH PARTITION {name} FOR VALUES FROM (%(start)s) TO (%(end)s)", bounds
+        f"ALTER TABLE {SETTLED} ATTACH PARTITION {name} FOR VALUES FROM (%(start)s) TO (%(end)s)", bounds
     )
 
 

@@ -18,6 +18,7 @@ from core.personal_data.customers import (
 from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute
+from core.sql.locks import Lock, take_lock
 
 declare(
     Change,
@@ -67,6 +68,7 @@ def slots_of(trace: CustomerTrace) -> dict[str, Sql]:
 
 def erase(trace: CustomerTrace) -> dict[str, int]:
     """Take out of the journal what it says of the customer. Runs after the deletion, which it records too."""
+    take_lock(Lock.SETTLING, is_shared=True)  # what moved meanwhile would be found in neither place
     slots = slots_of(trace)
     own = execute(
         sql(

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from core.journal.models import Beginning
 from core.journal.partitions import DEFAULT, LOCK_TIMEOUT, NAME, months_from, partitions
+from core.journal.settling import settle_all
 
 
 def purge(before: datetime) -> list[str]:
@@ -15,6 +16,7 @@ def purge(before: datetime) -> list[str]:
     by itself. Raises OperationalError when a lock is not free soon enough.
     """
     limit = months_from(before, 1)[0]
+    settle_all(before)
     with connection.cursor() as cursor:
         known = partitions(cursor)
     too_old = [name for name in known if name != DEFAULT and name < NAME.format(limit)]

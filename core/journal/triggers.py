@@ -3,6 +3,7 @@
 A function names the columns of its table, so PostgreSQL plans it once in a session. It finds the rows of the
 statement in the transition tables `before` and `changed`. Many rows of these are joined by FULL JOIN, which
 is never a nested loop: the cached plan of a statement of one row has to do for a hundred thousand as well.
+A change of one document is written to the recent changes, whose indexes cost next to nothing.
 """
 
 import re
@@ -18,13 +19,14 @@ from core.journal.declarations import (
     RecordedDocument,
     all_columns,
 )
+from core.journal.partitions import JOURNAL, RECENT
 from core.sql.composition import identifier
 
 ALTERNATIVE = re.compile(
     re.escape(ALTERNATIVES)
     .replace(r"\{table\}", r"(?P<table>\w+)")
-    .replace(r"\{statements\}", "(?P<statements>.*?)")
-    .replace(r"\{otherwise\}", "(?P<otherwise>.*?)"),
+    .replace(r"\{statements\}", r"(?P<statements>((?!/\* stored ).)*?)")
+    .replace(r"\{otherwise\}", r"(?P<otherwise>((?!/\* stored ).)*?)"),
     re.DOTALL,
 )
 ROWS_OF_CHANGE = 20_000  # at most, where `keys` say which ones
@@ -92,7 +94,7 @@ def create_function(recorded: Recorded, event: str, stored: Mapping[str, Collect
     """Return the function of a table's trigger; `stored` are the columns of all present tables."""
     known = known_columns(recorded, stored)
     if isinstance(recorded, RecordedDocument):
-        body = document_body(recorded, event, known)
+        body = document_body(recorded, event, known, recent=RECENT if RECENT in stored else JOURNAL)
     else:
         assert isinstance(recorded, RecordedAssignments)
         body = assignments_body(recorded, event, known)
@@ -103,10 +105,16 @@ def create_function(recorded: Recorded, event: str, stored: Mapping[str, Collect
 
 
 def possible(statements: str, tables: Collection[str]) -> str:
-    """Return the statements, each of the alternatives chosen (core.journal.declarations.if_stored)."""
-    return ALTERNATIVE.sub(
-        lambda found: found["statements" if found["table"] in tables else "otherwise"], statements
-    )
+    """Return the statements, each of the alternatives chosen (core.journal.declarations.if_stored).
+
+    Alternatives within others are chosen first.
+    """
+    found = 1
+    while found:
+        statements, found = ALTERNATIVE.subn(
+            lambda one: one["statements" if one["table"] in tables else "otherwise"], statements
+        )
+    return statements
 
 
 def create_triggers(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> list[str]:
@@ -159,16 +167,18 @@ def known_columns(recorded: Recorded, stored: Mapping[str, Collection[str]]) -> 
 # Documents
 
 
-def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> str:
+def document_body(recorded: RecordedDocument, event: str, known: list[str], *, recent: str) -> str:
+    """Return the statements of an event; `recent` is the table of recent changes, or takes its place."""
     shown = [column for column in known if column in recorded.columns]
     secret = [column for column in known if column in recorded.secret]
     if event == "UPDATE":
-        return updated_documents(recorded, shown, secret)
+        return updated_documents(recorded, shown, secret, recent=recent)
     is_new, pk = event == "INSERT", quoted(recorded.primary_key)
     hidden = names_where({name: f"it.{quoted(name)}::text <> ''" for name in secret})
     row, columns = "to_jsonb(shown)", columns_of("it", shown)
     gone = any_of(is_gone(table, f"it.{name}") for name, table in parents(recorded, "CASCADE"))
-    return f"""    INSERT INTO journal_change ({COLUMNS})
+    table = recent if is_new and recorded.is_appended else JOURNAL
+    return f"""    INSERT INTO {table} ({COLUMNS})
     SELECT instant, {place(recorded, "created" if is_new else "deleted", f"it.{pk}")}, NULL, NULL, 1,
         {"NULL" if is_new else row}, {row if is_new else "NULL"}, {hidden}, {ACTOR},
         {"false" if is_new else gone}
@@ -181,7 +191,7 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> s
 """
 
 
-def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list[str]) -> str:
+def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list[str], *, recent: str) -> str:
     pk = quoted(recorded.primary_key)
     hidden = names_where({name: differ("was", "it", [name]) for name in secret})
     cleared = [
@@ -189,8 +199,8 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
         for name, table in parents(recorded, "SET NULL")
     ]
 
-    def recording(key: str, rows: str, order: str) -> str:
-        return f"""    INSERT INTO journal_change ({COLUMNS})
+    def recording(table: str, key: str, rows: str, order: str) -> str:
+        return f"""    INSERT INTO {table} ({COLUMNS})
     SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1,
         {differing("was", shown)}, {differing("it", shown)},
         {hidden}, {ACTOR}, {any_of(cleared)}
@@ -201,8 +211,13 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
     key = f"coalesce(it.{pk}, was.{pk})"
     return ONE_ROW.format(
         pk=pk,
-        single=recording(f"it.{pk}", "CROSS JOIN changed AS it", ""),
-        several=recording(key, f"FULL JOIN changed AS it USING ({pk})", f"\n    ORDER BY {key}"),
+        single=recording(recent, f"it.{pk}", "CROSS JOIN changed AS it", ""),
+        several=recording(
+            recent if recorded.is_appended else JOURNAL,
+            key,
+            f"FULL JOIN changed AS it USING ({pk})",
+            f"\n    ORDER BY {key}",
+        ),
     )
 
 
@@ -298,7 +313,7 @@ def part_of(recorded: RecordedAssignments) -> str:
 
 def created_assignments(recorded: RecordedAssignments, source: str) -> str:
     columns = [name.removeprefix("it.") for name in owner_columns(recorded)]
-    statement = f"""    INSERT INTO journal_change ({COLUMNS})
+    statement = f"""    INSERT INTO {JOURNAL} ({COLUMNS})
     SELECT instant, it.tenant_id, 'created', it.object, it.{recorded.owner}, NULL, {wire_id(recorded)},
         {legal_entity(recorded)}, {KEYS}, count(*), NULL, NULL, NULL, {ACTOR}, false
     FROM (
@@ -315,7 +330,7 @@ def former_assignments(recorded: RecordedAssignments, kind: str, source: str, at
     columns = [name.removeprefix("it.") for name in owner_columns(recorded)]
     group = ", ".join(f"it.{name}" for name in ["kind", "object", "part", *columns])
     entry = " || ".join(attribute_of(recorded.model, name) for name in attributes)
-    return f"""    INSERT INTO journal_change ({COLUMNS})
+    return f"""    INSERT INTO {JOURNAL} ({COLUMNS})
     SELECT instant, it.tenant_id, it.kind, it.object, it.{recorded.owner}, NULL, {wire_id(recorded)},
         {legal_entity(recorded)}, range_agg(it.keys), sum(it.count), jsonb_agg(it.entry ORDER BY it.keys),
         NULL, NULL, {ACTOR}, {"false" if kind == UPDATED else is_cascade_of(recorded)}

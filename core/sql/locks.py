@@ -29,6 +29,7 @@ class Lock(IntEnum):
     RULES = 10  # judging by the rules of a tenant; second key: the tenant
     RULE = 11  # the evaluation of one rule; second key: the rule
     PARTITIONING = 12  # the partitioning of memberships, held by the session of the command
+    SETTLING = 13  # recent changes of the journal; shared by all who keep them where they are
 
 
 PROTECTED = {
@@ -43,11 +44,17 @@ PROTECTED = {
     Lock.RULES: "the members by rule",
     Lock.RULE: "the members of the segment by rule",
     Lock.PARTITIONING: "the table of memberships",
+    Lock.SETTLING: "the journal's recent changes",
 }
 
+EXCLUSIVE = "SELECT pg_advisory_xact_lock(%s, %s)"
+SHARED = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
 
-def take_lock(lock: Lock, key: int = 0) -> None:
-    """Wait for the lock and hold it until the transaction ends. Refuses to run outside one.
+
+def take_lock(lock: Lock, key: int = 0, *, is_shared: bool = False) -> None:
+    """Wait for the lock and hold it until the transaction ends, with others if it is shared.
+
+    Refuses to run outside a transaction.
 
     Raises OperationalError, naming what somebody else is changing, when the lock timeout ends the wait.
     """
@@ -57,7 +64,7 @@ def take_lock(lock: Lock, key: int = 0) -> None:
         return
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(lock), key])
+            cursor.execute(SHARED if is_shared else EXCLUSIVE, [int(lock), key])
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             text = f"lock timeout while somebody else was changing {PROTECTED[lock]}"

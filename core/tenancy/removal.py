@@ -11,6 +11,7 @@ from django.db import models, transaction
 
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import execute
+from core.sql.locks import Lock, take_lock
 from core.tenancy.models import Tenant
 
 BATCH = 10_000
@@ -47,7 +48,8 @@ def remove_tenant_rows(tenant_id: int, *, batch: int = BATCH) -> Iterator[Remove
     with transaction.atomic():
         tenants = Tenant.objects.filter(pk=tenant_id)
         count = tenants._raw_delete(tenants.db)
-        for model, condition in tables:  # what triggers have recorded of that
+        take_lock(Lock.SETTLING, is_shared=True)  # changes that moved while others were deleted lie still
+        for model, condition in tables:  # those, and what triggers have recorded of that
             delete_batch(model, condition, tenant_id, batch)
     yield Removed(Tenant._meta.db_table, count)
 

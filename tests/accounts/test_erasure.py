@@ -218,7 +218,7 @@ def test_the_number_of_statements_does_not_depend_on_what_is_held(
 ):
     coupon = CouponFactory(tenant=tenant)
     RedemptionFactory.create_batch(count, coupon=coupon, customer=customer, customer_number=NUMBER)
-    with django_assert_num_queries(31):
+    with django_assert_num_queries(32):
         erase_customer(tenant_id=tenant.pk, external_id=NUMBER, requested_by="test", at=now)
 
 

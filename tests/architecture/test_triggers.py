@@ -23,7 +23,7 @@ from catalog.representations import (
 )
 from catalog.revisions import OF_CATEGORIES, OF_PLACEMENTS, OF_PRODUCTS, OF_REFERENCES
 from core.journal.declarations import all_columns, recorded
-from core.journal.installation import digest_of
+from core.journal.installation import STORED, digest_of
 from core.journal.triggers import MARKING, is_marked, trigger_name
 from core.representation.fields import Languages, Localized
 from core.representation.representations import Representation
@@ -45,7 +45,8 @@ def test_the_triggers_are_as_declared(db):
     with connection.cursor() as cursor:
         cursor.execute(TRIGGERS)
         installed = {(table, name): digest for table, name, digest in cursor.fetchall()}
-    tables = connection.introspection.table_names()
+        cursor.execute(STORED)
+        tables = [table for table, _ in cursor.fetchall()]
     stored = dict.fromkeys(tables, ()) | {one.table: all_columns(one.model) for one in recorded()}
     assert installed == {
         (one.table, name): digest_of(one, event, stored)

@@ -94,7 +94,7 @@ def test_every_partition_finds_the_changes_of_an_occasion_in_an_index(tenant):
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute(
-            "EXPLAIN SELECT id FROM journal_change WHERE tenant_id = %s AND source_id = 'r-1'"
+            "EXPLAIN SELECT id FROM journal_change_settled WHERE tenant_id = %s AND source_id = 'r-1'"
             " ORDER BY at DESC, id DESC LIMIT 10",
             [tenant.pk],
         )
@@ -106,7 +106,8 @@ def test_every_partition_finds_the_changes_of_an_occasion_in_an_index(tenant):
     with connection.cursor() as cursor:  # without which the planner sorts the changes of an import
         cursor.execute(
             "SELECT attrelid::regclass::text, attoptions FROM pg_attribute JOIN pg_inherits"
-            " ON inhrelid = attrelid WHERE inhparent = 'journal_change'::regclass AND attname = 'source_id'"
+            " ON inhrelid = attrelid WHERE inhparent = 'journal_change_settled'::regclass"
+            " AND attname = 'source_id'"
         )
         assert dict(cursor.fetchall()) == {name: ["n_distinct=500"] for name in there}
 

@@ -1,0 +1,67 @@
+"""Recent changes, and how they settle: the background worker moves them into their months.
+
+Of ten indexes of a month every write of a document would pay for each. So triggers append what one request
+writes to a partition that has hardly any, and a moment later many rows are moved at once. Readers of the
+journal see a change in exactly one of the two.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import transaction
+
+from core.journal.models import Change
+from core.journal.partitions import RECENT, SETTLED
+from core.sql.composition import Sql, identifier, integer, param, sql
+from core.sql.fetching import execute, fetch_rows
+from core.sql.locks import Lock, try_lock
+
+SLICE_ROWS = 5_000
+COLUMNS = ", ".join(one.column for one in Change._meta.concrete_fields)
+
+_before_settling: list[Callable[[Sql], object]] = []
+
+
+def before_settling(run: Callable[[Sql], object]) -> None:
+    """Call `run` with the ids of changes (a bigint[]) before they settle, in the same transaction."""
+    _before_settling.append(run)
+
+
+def unsettled_since() -> datetime | None:
+    """Return when one of the first recent changes was written; None without any."""
+    rows = fetch_rows(sql("SELECT at FROM {recent} LIMIT 1", recent=identifier(RECENT)))
+    return rows[0][0] if rows else None
+
+
+def settle_all(at: datetime) -> None:
+    """Settle all recent changes that are committed, as far as nobody holds them up."""
+    while settle_changes(at):
+        pass
+
+
+@transaction.atomic
+def settle_changes(at: datetime) -> bool:
+    """Move some recent changes into their months; say whether there may be more.
+
+    Whoever has to find each change in one place holds `Lock.SETTLING`: then nothing is moved now.
+    """
+    if not try_lock(Lock.SETTLING):
+        return False
+    chosen = sql("SELECT id FROM {recent} LIMIT {most}", recent=identifier(RECENT), most=integer(SLICE_ROWS))
+    ids = [number for (number,) in fetch_rows(chosen)]
+    if not ids:
+        return False
+    settling = param(ids, "bigint[]")
+    for run in _before_settling:
+        run(settling)
+    execute(
+        sql(
+            "WITH moved AS (DELETE FROM {recent} WHERE id = ANY({ids}) RETURNING *)"
+            " INSERT INTO {settled} ({columns}) SELECT {columns} FROM moved ORDER BY id",
+            recent=identifier(RECENT),
+            settled=identifier(SETTLED),
+            ids=settling,
+            columns=Sql(COLUMNS),
+        )
+    )
+    return len(ids) == SLICE_ROWS
