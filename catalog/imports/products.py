@@ -20,17 +20,11 @@ from core.imports.stages import nullable_json
 from core.imports.writers import Removal, TableWriter, all_at_once, one_after_another
 from core.representation.languages import LanguageContext
 from core.tenancy.callers import TenantRecord
+from core.text import INVISIBLE
 
 GIVEN = {
     name: type for name, type in TARGET.columns.items() if name in OWN_COLUMNS and name != "product_type"
 }
-INVISIBLE = (
-    r"\u0001-\u0020\u007f-\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
-    r"\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164"
-    r"\ud800-\uf8ff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
-)
-"""Characters that nobody sees, as `core.text.has_visible_character` has them, in a class of PostgreSQL's."""
-
 PRODUCTS = MergeSpec(
     name="products",
     target=TARGET,

@@ -51,8 +51,11 @@ def test_files_are_held_to_the_rules_of_ids_and_names(
 
 
 @pytest.mark.django_db
-def test_a_file_does_not_leave_a_product_without_a_visible_name(tenant: Tenant, tmp_path: Path) -> None:
-    ProductFactory(tenant=tenant, external_id="tea", name={"en": "Tea", "de": "\u200b\u00a0"})
+@pytest.mark.parametrize("invisible", ["\u200b\u00a0", "\U0001d173"], ids=ascii)
+def test_a_file_does_not_leave_a_product_without_a_visible_name(
+    tenant: Tenant, tmp_path: Path, invisible: str
+) -> None:
+    ProductFactory(tenant=tenant, external_id="tea", name={"en": "Tea", "de": invisible})
     source = tmp_path / "rows.csv"
     source.write_text("id,code,name.en\ntea,c,\n")
     answer = run_command("upsert_products", source, tenant=tenant.name, json=True)

@@ -6,6 +6,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
+from django.db import connection
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.strategies import text
@@ -16,6 +17,7 @@ from core.tenancy.identifiers import check_client_id
 from core.text import (
     CODE_AS_STORED,
     ID_AS_STORED,
+    INVISIBLE,
     SPREADSHEET_NUMBER,
     has_visible_character,
     is_normalized_utf8,
@@ -97,7 +99,12 @@ def test_of_a_normalized_text_in_json_every_text_is_normalized(value):
         assert normalized_json(value) == value
 
 
-@pytest.mark.parametrize("text", ["a", " . ", "\u00a0x", "é", "🙂", "\u200b-", "❤\ufe0f", "\u0301"])
+NEWER_THAN_UNICODE_14 = "\U0001fae8"  # a face, which unicodedata of Python 3.11 takes for nothing yet
+
+
+@pytest.mark.parametrize(
+    "text", ["a", " . ", "\u00a0x", "é", "🙂", "\u200b-", "❤\ufe0f", "\u0301", NEWER_THAN_UNICODE_14]
+)
 def test_a_text_can_be_seen(text):
     assert has_visible_character(text)
 
@@ -121,6 +128,35 @@ def test_a_text_can_be_seen(text):
 )
 def test_nothing_of_a_text_can_be_seen(text):
     assert not has_visible_character(text)
+
+
+def is_empty(character: str) -> bool:
+    """Say whether an assigned character is a letter or a mark that shows nothing."""
+    name = unicodedata.name(character, "")  # controls have none
+    is_filler = "HANGUL" in name and name.endswith("FILLER")
+    return is_filler or "VARIATION SELECTOR" in name or character in EMPTY
+
+
+EMPTY = "\u034f\u17b4\u17b5\u2800"  # a joiner of graphemes, two vowels of Khmer, the blank of Braille
+
+
+def test_every_assigned_character_is_seen_that_is_no_blank_control_or_filler():
+    assigned = [point for point in map(chr, range(0x110000)) if unicodedata.category(point) != "Cn"]
+    for character in assigned:
+        is_hidden = unicodedata.category(character)[0] in "ZC" or is_empty(character)
+        assert bool(has_visible_character(character)) != is_hidden, ascii(character)
+
+
+def test_postgresql_finds_the_same_characters_invisible(db):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT point FROM generate_series(1, 983040) AS point"
+            " WHERE point NOT BETWEEN 55296 AND 57343 AND chr(point) !~ %s",
+            [f"[{INVISIBLE}]"],
+        )
+        seen = {point for (point,) in cursor.fetchall()}
+    expected = {point for point in range(1, 983_041) if has_visible_character(chr(point))}
+    assert seen ^ expected == set()
 
 
 def test_an_invisible_character_in_an_id_is_named():
