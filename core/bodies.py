@@ -15,11 +15,13 @@ from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import msgspec
+import orjson
 from msgspec import Meta, Struct, inspect
 
 from core.body_faults import NO_TEXT, faults
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
 from core.json_types import JsonMapping, JsonObject
+from core.json_values import LARGEST_DOCUMENT
 from core.representation.languages import NO_LANGUAGES, CustomType, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
 from core.text import CODE_AS_STORED, ID_AS_STORED, TYPOGRAPHIC_QUOTES, fault_of_id, trimmed
@@ -139,6 +141,32 @@ class DocumentBody(Body):
     def mixin_schemas(self) -> JsonObject | None:
         """The addresses of the mixins' schemas by mixin; None when they were not sent."""
         return self.metadata.mixins if self.metadata else None
+
+
+class DocumentTooLarge(InvalidInput):
+    """The document has more than LARGEST_DOCUMENT bytes, and more than what is stored."""
+
+    code = "document_too_large"
+
+
+def document_size(document: object) -> int:
+    """Return the number of bytes of the document as compact JSON."""
+    return len(orjson.dumps(document, default=str))
+
+
+def check_document_size(document: object, *, stored: object = None, field: str = "") -> None:
+    """Raise DocumentTooLarge for more than 256 KB; one that is stored already may be as large as it is.
+
+    No constraint repeats this in the database: it would refuse every update of a document that was stored
+    when larger ones were allowed.
+    """
+    size = document_size(document)
+    if size > LARGEST_DOCUMENT and size > document_size(stored):
+        raise DocumentTooLarge(
+            f"{field or 'The document'} has {size // 1024} KB; the limit is {LARGEST_DOCUMENT // 1024} KB."
+            " Keep large contents elsewhere, and their addresses here.",
+            field=field,
+        )
 
 
 class ExactNumber(Decimal):

@@ -1,18 +1,11 @@
 """What every JSON value must keep to, whichever way it enters: it can be stored, and read again by all.
 
 `source` is the text that the value was read from; most texts show that there is nothing to look for.
-
-No constraint repeats the size of a document in the database: it would refuse every update of one that was
-stored when larger ones were allowed, and such a document may be written as long as it does not grow.
 """
 
 import json
 import re
 from collections.abc import Sequence
-
-import orjson
-
-from core.errors import InvalidInput
 
 DEEPEST = 30
 """How many levels of objects and lists a value may have."""
@@ -102,22 +95,6 @@ def member_count(value: object) -> int:
     return 0
 
 
-def is_deeper_than(value: object, levels: int) -> bool:
-    """Say whether objects and lists are nested deeper than so many levels."""
-    nested = [value]  # all values of one level
-    for _ in range(levels):
-        inner: list[object] = []
-        for entry in nested:
-            if isinstance(entry, dict):
-                inner += entry.values()
-            elif isinstance(entry, list):
-                inner += entry
-        if not inner:
-            return False
-        nested = inner
-    return any(isinstance(entry, dict | list) for entry in nested)
-
-
 def flat_text(value: object) -> str:
     """Return every text in a JSON value, member names included, as one."""
     match value:
@@ -128,25 +105,3 @@ def flat_text(value: object) -> str:
         case list():
             return "".join(flat_text(entry) for entry in value)
     return ""
-
-
-class DocumentTooLarge(InvalidInput):
-    """The document has more than LARGEST_DOCUMENT bytes, and more than what is stored."""
-
-    code = "document_too_large"
-
-
-def document_size(document: object) -> int:
-    """Return the number of bytes of the document as compact JSON."""
-    return len(orjson.dumps(document, default=str))
-
-
-def check_document_size(document: object, *, stored: object = None, field: str = "") -> None:
-    """Raise DocumentTooLarge for more than 256 KB; one that is stored already may be as large as it is."""
-    size = document_size(document)
-    if size > LARGEST_DOCUMENT and size > document_size(stored):
-        raise DocumentTooLarge(
-            f"{field or 'The document'} has {size // 1024} KB; the limit is {LARGEST_DOCUMENT // 1024} KB."
-            " Keep large contents elsewhere, and their addresses here.",
-            field=field,
-        )

@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
 
+from core.bodies import check_document_size
 from core.errors import InvalidInput
 from core.json_types import JsonMapping, JsonObject
-from core.json_values import check_document_size, is_deeper_than
 
 MAX_OPERATIONS = 1_000
 MAX_DEPTH = 20
@@ -44,17 +44,17 @@ def apply_patch(document: Document, body: object, *, protected: Collection[str])
     of a segment that has none. To add the first of the schemas makes `/metadata/mixins` as well. Raises
     FaultyPatch, and then nothing is applied.
     """
+    if not isinstance(body, Mapping | list):
+        raise FaultyPatch("A patch is a list of operations or an object to merge.")
+    if is_deeper_than(document, MAX_DOCUMENT_DEPTH):
+        raise FaultyPatch(TOO_DEEP)
     if isinstance(body, Mapping):
-        patched = merged(document, body)  # a body has at most `core.json_values.DEEPEST` levels
-        if is_deeper_than(body, MAX_DEPTH) or is_deeper_than(document, MAX_DOCUMENT_DEPTH):
+        if is_deeper_than(body, MAX_DEPTH):
             raise FaultyPatch(TOO_DEEP)
-    elif isinstance(body, list):
-        if is_deeper_than(document, MAX_DOCUMENT_DEPTH):
-            raise FaultyPatch(TOO_DEEP)
+        patched = merged(document, body)
+    else:
         patched = copy.deepcopy(document)
         apply_operations(patched, body, protected=protected)
-    else:
-        raise FaultyPatch("A patch is a list of operations or an object to merge.")
     check_document_size(patched, stored=document)
     for path in protected:
         pointer = JsonPointer(path)
@@ -133,6 +133,22 @@ def explained(document: Document, parents: Sequence[str], last: str, *, verb: st
     if isinstance(container, list) and (verb == "add" or not (last == "-" or last.isdecimal())):
         return FaultyPatch(f"{path} does not name a place in the list.", field=path)
     return FaultyPatch(f"{path} does not exist, so {verb} is not possible.", field=path)
+
+
+def is_deeper_than(value: object, levels: int) -> bool:
+    """Say whether objects and lists are nested deeper than so many levels."""
+    nested = [value]  # all values of one level
+    for _ in range(levels):
+        inner: list[object] = []
+        for entry in nested:
+            if isinstance(entry, dict):
+                inner += entry.values()
+            elif isinstance(entry, list):
+                inner += entry
+        if not inner:
+            return False
+        nested = inner
+    return any(isinstance(entry, dict | list) for entry in nested)
 
 
 def merged(target: object, patch: JsonMapping) -> Document:

@@ -24,8 +24,9 @@ from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
+from core.bodies import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
-from core.json_values import check_document_size, flat_text, is_nested_too_deeply, repeated_name
+from core.json_values import flat_text, is_nested_too_deeply, repeated_name
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.tenancy.models import Tenant
 from core.text import has_visible_character, normalized, plain

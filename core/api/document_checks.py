@@ -17,8 +17,9 @@ from core.api.preferences import (
     unknown_parameters,
 )
 from core.api.schema import AutoSchema, Operation
+from core.bodies import DocumentTooLarge, check_document_size, document_size
 from core.errors import InvalidBody, NotAllowed, NotFound
-from core.json_values import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size, document_size
+from core.json_values import LARGEST_DOCUMENT
 
 NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}

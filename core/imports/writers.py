@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from django.db import transaction
 
+from core.bodies import check_document_size, document_size
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
 from core.imports.merge import CopiedRows, Merge, Refusal, Tally
@@ -20,7 +21,7 @@ from core.imports.plain_rows import PlainRow
 from core.imports.rows import Record
 from core.imports.shadows import Rows, shadowed
 from core.json_types import JsonMapping
-from core.json_values import LARGEST_DOCUMENT, check_document_size, document_size
+from core.json_values import LARGEST_DOCUMENT
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 

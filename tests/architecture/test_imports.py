@@ -23,6 +23,7 @@ CORE_LEVELS = {
     "background": 4,
     "representation": 2,
     "bodies": 3,
+    "patches": 3,
     "body_schemas": 3,
     "api": 4,
     "admin": 4,

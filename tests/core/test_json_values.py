@@ -11,12 +11,12 @@ from core import json_values
 from core.json_values import (
     DEEPEST,
     TEXT_OR_NAME,
-    is_deeper_than,
     is_nested_too_deeply,
     is_shallow,
     repeated_name,
     without_texts,
 )
+from core.patches import is_deeper_than
 
 NAMES = some.text(alphabet='ab:"', max_size=2)
 TEXTS = some.text(alphabet='a:"\\{},é', max_size=4)

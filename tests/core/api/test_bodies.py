@@ -10,7 +10,8 @@ from django.http import HttpResponse
 from accounts.identity.scopes import SEGMENT_MANAGE
 from core.api.json import JsonParser
 from core.errors import MalformedBody
-from core.json_values import DEEPEST, is_deeper_than
+from core.json_values import DEEPEST
+from core.patches import is_deeper_than
 from tests.conftest import Api, web_client
 
 

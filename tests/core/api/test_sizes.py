@@ -7,8 +7,8 @@ import pytest
 
 from core import memory
 from core.admin.forms import DocumentForm
-from core.bodies import Validity, read_bodies
-from core.json_values import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size
+from core.bodies import DocumentTooLarge, Validity, check_document_size, read_bodies
+from core.json_values import LARGEST_DOCUMENT
 from core.patches import apply_patch
 from core.representation import pages
 from core.sql import fetching
