@@ -32,9 +32,8 @@ from core.bodies import (
 )
 from core.errors import DomainError
 from core.json_types import JsonObject
-from core.patches import apply_patch
+from core.patches import KEPT_TIMES, apply_patch, metadata_of
 from core.representation.languages import LanguageContext, Name, Translations
-from core.tenancy.documents import metadata_of
 from core.text import CODE_AS_STORED
 
 LARGEST_POSITION: Final = 2_147_483_647
@@ -44,7 +43,7 @@ MOST_MIXINS: Final = 100
 MOST_TREES: Final = 1_000
 MOST_LEVELS: Final = 50
 ROOT_PARENTS: Final = (None, "null", "root")
-PROTECTED: Final = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")  # from patches
+PROTECTED: Final = ("/id", *KEPT_TIMES)  # from patches
 LOCALIZED: Final = {"description": "All texts by language, or one text in the Content-Language."}
 
 NewId = Annotated[

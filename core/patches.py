@@ -6,6 +6,8 @@ the bounds and the leniency below `/mixins` are checked here. A path is a JSON p
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
 
 from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
@@ -13,6 +15,8 @@ from jsonpointer import JsonPointer, JsonPointerException
 from core.bodies import check_document_size
 from core.errors import InvalidInput
 from core.json_types import JsonMapping, JsonObject
+from core.tenancy.documents import Document
+from core.timestamps import format_time
 
 MAX_OPERATIONS = 1_000
 MAX_DEPTH = 20
@@ -23,9 +27,10 @@ VERBS = ("add", "remove", "replace")
 TOO_DEEP = "The patch or what it changes is nested too deeply."
 FREE = "mixins"
 SCHEMAS = ["metadata", "mixins"]
-_ABSENT = object()
+KEPT_TIMES: Final = ("/metadata/createdAt", "/metadata/modifiedAt")
+"""The paths of what `metadata_of` holds and no client can change."""
 
-Document = JsonObject
+_ABSENT = object()
 
 
 class FaultyPatch(InvalidInput):
@@ -34,15 +39,21 @@ class FaultyPatch(InvalidInput):
     code = "faulty_patch"
 
 
-def apply_patch(document: Document, body: object, *, protected: Collection[str]) -> Document:
+def metadata_of(row: Document) -> JsonObject:
+    """Return the metadata of a row as patches change it. Its instants are exact, which responses are not."""
+    metadata = {"createdAt": row.created_at, "modifiedAt": row.modified_at, "version": row.version}
+    return metadata if row.mixin_schemas is None else {**metadata, "mixins": row.mixin_schemas}
+
+
+def apply_patch(document: JsonObject, body: object, *, protected: Collection[str]) -> JsonObject:
     """Return the document with the patch applied; neither the document nor the body is changed.
 
     A list is a JSON Patch, an object a JSON Merge Patch. `protected` holds the paths of what clients cannot
     change. An operation of a JSON Patch may not name them; a merge patch may, as clients send back whole
-    documents, but must leave them as they are. Below `/mixins`, whose shape is the clients' own, replace acts
-    as add, and both make the objects that are missing on the way: the published example replaces an attribute
-    of a segment that has none. To add the first of the schemas makes `/metadata/mixins` as well. Raises
-    FaultyPatch, and then nothing is applied.
+    documents, but must leave them as they are (an instant as clients read it). Below `/mixins`, whose shape
+    is the clients' own, replace acts as add, and both make the objects that are missing on the way: the
+    published example replaces an attribute of a segment that has none. To add the first of the schemas makes
+    `/metadata/mixins` as well. Raises FaultyPatch, and then nothing is applied.
     """
     if not isinstance(body, Mapping | list):
         raise FaultyPatch("A patch is a list of operations or an object to merge.")
@@ -58,12 +69,15 @@ def apply_patch(document: Document, body: object, *, protected: Collection[str])
     check_document_size(patched, stored=document)
     for path in protected:
         pointer = JsonPointer(path)
-        if pointer.resolve(patched, _ABSENT) != pointer.resolve(document, _ABSENT):
+        kept, given = pointer.resolve(document, _ABSENT), pointer.resolve(patched, _ABSENT)
+        if given != kept and not (isinstance(kept, datetime) and given == format_time(kept)):
             raise FaultyPatch(f"{path} cannot be changed.", field=path)
     return patched
 
 
-def apply_operations(document: Document, operations: Sequence[object], *, protected: Collection[str]) -> None:
+def apply_operations(
+    document: JsonObject, operations: Sequence[object], *, protected: Collection[str]
+) -> None:
     """Apply the operations of a JSON Patch to the document, which is changed."""
     if len(operations) > MAX_OPERATIONS:
         raise FaultyPatch(f"A patch has at most {MAX_OPERATIONS} operations.")
@@ -80,12 +94,12 @@ def apply_operations(document: Document, operations: Sequence[object], *, protec
         apply_operation(document, operation, path)
 
 
-def apply_operation(document: Document, operation: JsonMapping, path: str) -> None:
+def apply_operation(document: JsonObject, operation: JsonMapping, path: str) -> None:
     verb = operation.get("op")
     if verb not in VERBS:
         raise FaultyPatch(f"{path}: the operation must be add, remove or replace.", field=path)
     *parents, last = parse_path(path)
-    plain: Document = {"op": verb, "path": path}
+    plain: JsonObject = {"op": verb, "path": path}
     if verb != "remove":
         if "value" not in operation:
             raise FaultyPatch(f"{path}: {verb} needs a value.", field=path)
@@ -114,7 +128,7 @@ def parse_path(path: str) -> list[str]:
     return parts
 
 
-def makes_objects(document: Document, parts: Sequence[str]) -> bool:
+def makes_objects(document: JsonObject, parts: Sequence[str]) -> bool:
     """Make the objects that are missing on the way to a path; say whether the path ends in an object."""
     value = document
     for part in parts:
@@ -125,7 +139,9 @@ def makes_objects(document: Document, parts: Sequence[str]) -> bool:
     return isinstance(value, dict)
 
 
-def explained(document: Document, parents: Sequence[str], last: str, *, verb: str, path: str) -> FaultyPatch:
+def explained(
+    document: JsonObject, parents: Sequence[str], last: str, *, verb: str, path: str
+) -> FaultyPatch:
     """Return the error that says why the operation cannot be applied to the document."""
     container = JsonPointer.from_parts(parents).resolve(document, _ABSENT)
     if not isinstance(container, dict | list):
@@ -151,9 +167,9 @@ def is_deeper_than(value: object, levels: int) -> bool:
     return any(isinstance(entry, dict | list) for entry in nested)
 
 
-def merged(target: object, patch: JsonMapping) -> Document:
+def merged(target: object, patch: JsonMapping) -> JsonObject:
     """Return what the patch makes of the target, as RFC 7396 defines it; parts of both are parts of it."""
-    changed: Document = dict(target) if isinstance(target, Mapping) else {}
+    changed: JsonObject = dict(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:
             changed.pop(key, None)

@@ -24,8 +24,8 @@ from core.bodies import (
 )
 from core.errors import DomainError, InvalidInput
 from core.json_types import JsonObject
+from core.patches import metadata_of
 from core.representation.languages import LanguageContext, Name, Translations
-from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import CLIENT_ID
 from core.text import trimmed
 from segments.models import CustomerAssignment, ItemAssignment, Segment

@@ -16,8 +16,9 @@ from core.bodies import MESSAGE, Body, DocumentBody
 from core.errors import InvalidInput
 from core.json_types import JsonObject
 from core.model_fields import concrete_field
+from core.patches import metadata_of
 from core.representation.languages import LanguageContext
-from core.tenancy.documents import Document, metadata_of
+from core.tenancy.documents import Document
 from core.text import has_visible_character, normalized, trimmed
 
 check_url = URLValidator(schemes=["http", "https"])

@@ -7,10 +7,8 @@ from django.db import models
 from django.utils import timezone
 
 from core.errors import VersionConflict
-from core.json_types import JsonObject
 from core.names import is_generated, name_for_reader
 from core.tenancy.identifiers import UNREACHABLE_IDS, generate_id
-from core.timestamps import format_time
 
 
 class DocumentQuerySet(models.QuerySet):
@@ -42,16 +40,6 @@ class Document(models.Model):
 
     class Meta:
         abstract = True
-
-
-def metadata_of(row: Document) -> JsonObject:
-    """Return the metadata of a document as clients read it, and as patches change it."""
-    metadata = {
-        "createdAt": format_time(row.created_at),
-        "modifiedAt": format_time(row.modified_at),
-        "version": row.version,
-    }
-    return metadata if row.mixin_schemas is None else {**metadata, "mixins": row.mixin_schemas}
 
 
 def check_version(row: models.Model, expected: int | None) -> None:

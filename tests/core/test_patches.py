@@ -1,21 +1,26 @@
 import copy
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.patches import FaultyPatch, apply_patch
+from core.patches import KEPT_TIMES, FaultyPatch, apply_patch
+from tests.conftest import Api
+from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.segments import SegmentFactory
 
-PROTECTED = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")
+PROTECTED = ("/id", *KEPT_TIMES)
 DOCUMENT = {
     "id": "vip",
     "name": {"en": "Very important"},
     "tags": ["a", "b"],
     "a/b": {"c~d": 1},
     "mixins": {"attributes": {"price": 10, "sizes": [{"cm": 1}, {"cm": 2}]}},
-    "metadata": {"version": 3, "createdAt": "2024-01-01T00:00:00.000Z"},
+    "metadata": {"version": 3, "createdAt": datetime(2024, 1, 1, 0, 0, 0, 123_456, tzinfo=UTC)},
 }
+CREATED_AT_AS_READ = "2024-01-01T00:00:00.123Z"
 
 
 def patch(body, document=DOCUMENT):
@@ -59,7 +64,7 @@ def refusal_of(body, document=DOCUMENT):
         ),
         (
             {"op": "replace", "path": "/metadata/version", "value": 4},
-            {"metadata": {"version": 4, "createdAt": "2024-01-01T00:00:00.000Z"}},
+            {"metadata": DOCUMENT["metadata"] | {"version": 4}},
         ),
     ],
 )
@@ -242,7 +247,8 @@ def test_null_removes_a_member():
 
 
 def test_a_whole_document_may_be_sent_back():
-    assert patch(DOCUMENT | {"tags": []}) == DOCUMENT | {"tags": []}
+    read = DOCUMENT | {"metadata": {"version": 3, "createdAt": CREATED_AT_AS_READ}}
+    assert patch(read | {"tags": []}) == read | {"tags": []}
 
 
 @pytest.mark.parametrize(
@@ -251,7 +257,9 @@ def test_a_whole_document_may_be_sent_back():
         ({"id": "other"}, "/id"),
         ({"id": None}, "/id"),
         ({"metadata": None}, "/metadata/createdAt"),
+        ({"metadata": {"createdAt": None}}, "/metadata/createdAt"),
         ({"metadata": {"createdAt": "2025-01-01T00:00:00.000Z"}}, "/metadata/createdAt"),
+        ({"metadata": {"createdAt": "2024-01-01T00:00:00.123456+00:00"}}, "/metadata/createdAt"),
         ({"metadata": {"modifiedAt": "2025-01-01T00:00:00.000Z"}}, "/metadata/modifiedAt"),
     ],
 )
@@ -372,3 +380,32 @@ def test_what_is_missing_elsewhere_cannot_be_replaced(document, path):
 def test_missing_attributes_of_mixins_cannot_be_removed():
     with pytest.raises(FaultyPatch):
         apply_patch({"mixins": {}}, [{"op": "remove", "path": "/mixins/custom"}], protected=())
+
+
+# Over HTTP
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/customer-segment/acme/segments/gold",
+        "/category/acme/categories/floral",
+        "/product/acme/products/rose",
+        "/customer/acme/customers/{customer}",
+        "/site/acme/sites/main",
+    ],
+)
+def test_the_times_of_a_document_are_sent_back_as_they_were_read(api: Api, customer, site, address):
+    SegmentFactory(site=site, external_id="gold")
+    CategoryFactory(tenant=site.tenant, external_id="floral")
+    ProductFactory(tenant=site.tenant, external_id="rose")
+    address = address.format(customer=customer.external_id)
+    read = api.get(address).json()["metadata"]
+    assert api.patch(address, {"metadata": read}).status_code in (200, 204)
+    changed = api.get(address).json()["metadata"]
+    assert (changed["version"], changed["createdAt"]) == (read["version"] + 1, read["createdAt"])
+
+    changed["createdAt"] = changed["createdAt"].replace("Z", "0Z")
+    refused = api.patch(address, {"metadata": changed})
+    assert refused.status_code == 400
+    assert "/metadata/createdAt cannot be changed." in refused.text

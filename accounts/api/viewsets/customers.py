@@ -22,7 +22,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import SearchBody, read_body
 from core.errors import MissingScope, NotFound
-from core.patches import apply_patch
+from core.patches import KEPT_TIMES, apply_patch
 from core.sql.composition import Sql, equals
 
 EXPAND = query_parameter("expand", "Accepted; mixins are always returned.")
@@ -32,7 +32,7 @@ DATA_ERASURE = query_parameter(
     " `customer.customer_manage`.",
     type=bool,
 )
-PROTECTED = ("/id", "/customerNumber", "/metadata/createdAt", "/metadata/modifiedAt")
+PROTECTED = ("/id", "/customerNumber", *KEPT_TIMES)
 READ = (CUSTOMER_READ, CUSTOMER_READ_OWN)
 MANAGE = (CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN)
 

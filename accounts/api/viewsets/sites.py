@@ -20,7 +20,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body
 from core.errors import InvalidInput, NotFound
-from core.patches import apply_patch
+from core.patches import KEPT_TIMES, apply_patch
 from core.representation.fields import Field
 from core.representation.representations import Representation
 from core.sql.composition import Sql, equals
@@ -30,7 +30,7 @@ INCLUDE_INACTIVE = query_parameter(
     "includeInactive", "Inactive sites too; needs `site.site_manage`.", type=bool
 )
 COUNT_HEADER = "X-Count"
-PROTECTED = ("/code", "/metadata/createdAt", "/metadata/modifiedAt")
+PROTECTED = ("/code", *KEPT_TIMES)
 
 
 class SiteViewSet(ContractViewSet):

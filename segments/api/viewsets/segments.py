@@ -9,7 +9,7 @@ from core.api import parameters
 from core.api.json import multi_status, read_batch
 from core.api.schema import operation
 from core.bodies import SearchBody, read_bodies, read_body
-from core.patches import apply_patch
+from core.patches import KEPT_TIMES, apply_patch
 from core.sql.composition import equals, param, sql
 from segments.api.viewsets.base import (
     ID_LIST,
@@ -41,7 +41,7 @@ MANAGE = (SEGMENT_MANAGE,)
 FORCE_DELETE = parameters.query_parameter(
     "forceDelete", "Delete the assignments as well; without it a segment that has any stays.", type=bool
 )
-PROTECTED = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")
+PROTECTED = ("/id", *KEPT_TIMES)
 
 
 class SegmentViewSet(SegmentServiceViewSet):
