@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 import msgspec
@@ -27,6 +26,7 @@ from core.bodies import (
     Reference,
     SchemaMetadata,
     Validity,
+    Windowed,
     read_bodies,
     read_body,
 )
@@ -156,14 +156,14 @@ class OwnClassificationMixin(Body, kw_only=True):
         self.required = bool(self.required)
 
 
-class CategoryBody(CatalogDocument, kw_only=True):
+class CategoryBody(CatalogDocument, Windowed, kw_only=True):
     """A whole category."""
 
     refused_as = InvalidCategoryBody
 
     # Members have the names of the columns that they go into. `position` None keeps the position of a stored
     # category, and means last among its siblings when it is new or gets another parent. `type` and
-    # `own_mixins` None keep what is stored (STANDARD, none for a new category).
+    # `own_classification_mixins` None keep what is stored (STANDARD, none for a new category).
     name: Annotated[CategoryName, Meta(extra_json_schema=LOCALIZED)] = msgspec.field(name="localizedName")
     is_published: Annotated[bool, Meta(description="Whether shoppers can see it.")] = msgspec.field(
         name="published"
@@ -190,10 +190,10 @@ class CategoryBody(CatalogDocument, kw_only=True):
         Annotated[int, Meta(ge=0, le=LARGEST_POSITION)] | None,
         Meta(description="The place among the siblings. Absent: last."),
     ] = None
-    own_mixins: Annotated[
+    own_classification_mixins: Annotated[
         Annotated[list[OwnClassificationMixin], Meta(max_length=MOST_MIXINS)] | None,
         Meta(description="Classification mixins; they need a code."),
-    ] = msgspec.field(name="ownClassificationMixins", default=None)
+    ] = None
 
     def __post_init__(self) -> None:
         self.parent = None if self.parent in ROOT_PARENTS else self.parent
@@ -247,19 +247,6 @@ class CategoryBody(CatalogDocument, kw_only=True):
         body = read_body(cls, document, languages=languages)
         body.check_publish(publish)
         return body
-
-    @property
-    def valid_from(self) -> datetime | None:
-        return self.validity.starts_at if self.validity else None
-
-    @property
-    def valid_to(self) -> datetime | None:
-        return self.validity.ends_at if self.validity else None
-
-    @property
-    def own_classification_mixins(self) -> list[JsonObject] | None:
-        """The classification mixins as they are stored."""
-        return None if self.own_mixins is None else msgspec.to_builtins(self.own_mixins)
 
 
 class ProductDetails(CatalogDocument, kw_only=True):

@@ -102,6 +102,24 @@ class Validity(Body):
             raise ValueError("{path}.from must not be later than {path}.to.")
 
 
+class Windowed:
+    """The ends of the window of a body that has a member `validity`, under the names of their columns."""
+
+    __slots__ = ()
+
+    validity: Validity | None
+
+    @property
+    def valid_from(self) -> datetime | None:
+        """The start of the window; None when it is open."""
+        return self.validity.starts_at if self.validity else None
+
+    @property
+    def valid_to(self) -> datetime | None:
+        """The end of the window; None when it is open."""
+        return self.validity.ends_at if self.validity else None
+
+
 class Metadata(Body):
     """What a client may say about a document besides its contents."""
 

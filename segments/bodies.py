@@ -6,7 +6,6 @@ The attributes of a body have the names of the columns that they are written to;
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -20,6 +19,7 @@ from core.bodies import (
     DocumentBody,
     Reference,
     Validity,
+    Windowed,
     read_body,
 )
 from core.errors import DomainError, InvalidInput
@@ -57,7 +57,7 @@ LegalEntityId = Annotated[
 ]
 
 
-class WindowedBody(DocumentBody, kw_only=True):
+class WindowedBody(DocumentBody, Windowed, kw_only=True):
     """A document that counts only within its window of validity."""
 
     parts = {**DocumentBody.parts, "valid_from": "validity", "valid_to": "validity"}
@@ -65,16 +65,6 @@ class WindowedBody(DocumentBody, kw_only=True):
     validity: Annotated[
         Validity | None, Meta(description="When it counts; an absent end is open. Absent: always.")
     ] = None
-
-    @property
-    def valid_from(self) -> datetime | None:
-        """The start of the window; None when it is open."""
-        return self.validity.starts_at if self.validity else None
-
-    @property
-    def valid_to(self) -> datetime | None:
-        """The end of the window; None when it is open."""
-        return self.validity.ends_at if self.validity else None
 
 
 Status = Literal["ACTIVE", "INACTIVE"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from django.db import transaction
 
 from accounts.identity.scopes import CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
@@ -305,8 +306,10 @@ def _replace(
 
 
 def own_values(body: CategoryBody) -> JsonObject:
-    """Return what the body says of each of OWN_COLUMNS."""
-    return {name: getattr(body, name) for name in OWN_COLUMNS}
+    """Return what the body says of each of OWN_COLUMNS, as it is stored."""
+    values = {name: getattr(body, name) for name in OWN_COLUMNS}
+    values["own_classification_mixins"] = msgspec.to_builtins(body.own_classification_mixins)
+    return values
 
 
 def _apply(

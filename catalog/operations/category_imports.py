@@ -265,7 +265,7 @@ def refuse_faulty_values(
                 check_new_id(id_of(row))
             else:
                 check_type(row.type, stored=known.type)
-            check_code(row.code, type=known.type if known else row.type, mixins=row.own_mixins)
+            check_code(row.code, type=known.type if known else row.type, mixins=row.own_classification_mixins)
         except InvalidCategory as faulty:
             refused[at] = faulty
 
