@@ -116,6 +116,7 @@ FAULTS = [
     _("Import {number} is older than the history, so it cannot be undone."),
     _("Import {number} was a dry run, so there is nothing to undo."),
     _("Import {number} has not ended. Wait for its end or cancel it, then undo it."),
+    _("Import {number} is run by a command. Stop the command with Ctrl-C."),
     _("A background worker undoes import {number}: see job {job}."),
     _("expected {sign}"),
     # --- documents, fields and files

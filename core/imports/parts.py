@@ -71,6 +71,12 @@ class ImportHasEnded(Conflict):
     code = "import_has_ended"
 
 
+class ImportIsRunByCommand(Conflict):
+    """Only the command itself ends the import."""
+
+    code = "import_is_run_by_command"
+
+
 @dataclass(slots=True)
 class Outlook:
     """What a prepared import would do, and the first rows that are new, stored already, or refused."""
@@ -239,13 +245,15 @@ def try_import(run: ImportRun, *, at: datetime) -> bool:
 def cancel_import(run: ImportRun, *, at: datetime) -> ImportRun:
     """Drop what no worker has begun; the part that is being written is finished, and what is written stays.
 
-    It waits for no worker: parts that one holds are left out. Raises ImportHasEnded.
+    It waits for no worker: parts that one holds are left out. Raises ImportHasEnded and ImportIsRunByCommand.
     """
     run = ImportRun.objects.select_for_update().get(pk=run.pk)
     if run.state == ImportState.STOPPED:
         return run
     if run.state not in (ImportState.PREPARED, ImportState.RUNNING):
         raise ImportHasEnded(f"Import {run.pk} has ended already: {run.state}. Undo it to take it back.")
+    if run.state == ImportState.RUNNING and not run.parts.exists():
+        raise ImportIsRunByCommand(f"Import {run.pk} is run by a command. Stop the command with Ctrl-C.")
     parts = list(run.parts.select_for_update(skip_locked=True).values_list("pk", flat=True))
     if parts:
         run.parts.filter(pk__in=parts).delete()

@@ -316,7 +316,8 @@ class ImportViewSet(SegmentServiceViewSet):
         """Cancel an import.
 
         Rows that no worker has begun are left out; a batch that is being written is finished. What was
-        written stays, and can be undone. An import that has ended is refused with 409.
+        written stays, and can be undone. An import that has ended, or that a command runs, is
+        refused with 409.
         """
         return json_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
 

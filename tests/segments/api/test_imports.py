@@ -257,6 +257,17 @@ def test_an_import_that_has_ended_is_not_cancelled(manager, shop):
     assert read(manager, done)["state"] == "finished"
 
 
+def test_an_import_that_a_command_runs_is_not_cancelled(manager, tenant):
+    """It has no parts that could be left out; the answer was 200, and the import went on."""
+    run = ImportRun.objects.create(
+        tenant=tenant, kind="segments", mode="upsert", file_name="segments.csv", state="running"
+    )
+    refused = manager.delete(f"{IMPORTS}/{run.pk}")
+    assert (refused.status_code, "by a command" in refused.json()["message"]) == (409, True)
+    run.refresh_from_db()
+    assert run.state == "running"
+
+
 def test_a_worker_that_is_killed_between_parts_leaves_the_rest_to_the_next(manager, shop, monkeypatch):
     monkeypatch.setattr(uploads, "ROWS_OF_PART", 1)
     queued = send(manager, rows("C1", "C2", "C3"))
