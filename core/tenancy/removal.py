@@ -50,7 +50,8 @@ def remove_tenant_rows(tenant_id: int, *, batch: int = BATCH) -> Iterator[Remove
         count = tenants._raw_delete(tenants.db)
         take_lock(Lock.SETTLING, is_shared=True)  # changes that moved while others were deleted lie still
         for model, condition in tables:  # those, and what triggers have recorded of that
-            delete_batch(model, condition, tenant_id, batch)
+            while delete_batch(model, condition, tenant_id, batch):
+                pass
     yield Removed(Tenant._meta.db_table, count)
 
 

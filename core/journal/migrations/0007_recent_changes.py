@@ -1,10 +1,15 @@
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import migrations, transaction
 
+from core.journal.settling import settle_all
+from core.sql.locks import Lock, take_lock
+
 COLUMN = """
 ALTER TABLE journal_change ADD COLUMN IF NOT EXISTS is_settled boolean NOT NULL DEFAULT true
 """
+IS_DIVIDED = "SELECT to_regclass('journal_change_recent') IS NOT NULL"
 IS_CHECKED = "SELECT FROM pg_constraint WHERE conrelid = 'journal_change'::regclass AND conname = 'all_settled'"
 CHECK = "ALTER TABLE journal_change ADD CONSTRAINT all_settled CHECK (is_settled) NOT VALID"
 VALIDATE = "ALTER TABLE journal_change VALIDATE CONSTRAINT all_settled"
@@ -22,7 +27,6 @@ CREATE INDEX journal_recent_of_keys ON journal_change_recent (tenant_id) WHERE k
 ALTER TABLE journal_change ATTACH PARTITION journal_change_recent FOR VALUES IN (false);
 """
 UNITE = """
-UPDATE journal_change SET is_settled = true WHERE NOT is_settled;
 ALTER TABLE journal_change DETACH PARTITION journal_change_settled;
 DROP TABLE journal_change;
 ALTER TABLE journal_change_settled DROP COLUMN is_settled;
@@ -36,6 +40,9 @@ def divide(apps: Any, schema_editor: Any) -> None:
     All rows are looked at before the table is locked, so that writers wait for an instant only.
     """
     with schema_editor.connection.cursor() as cursor:
+        cursor.execute(IS_DIVIDED)
+        if cursor.fetchone() == (True,):
+            return
         cursor.execute(COLUMN)
         cursor.execute(IS_CHECKED)
         if cursor.fetchone() is None:
@@ -46,7 +53,11 @@ def divide(apps: Any, schema_editor: Any) -> None:
 
 
 def unite(apps: Any, schema_editor: Any) -> None:
+    """Settle what is recent, since coupon reports count it by where it lies; then take the level away."""
     with schema_editor.connection.cursor() as cursor, transaction.atomic(schema_editor.connection.alias):
+        take_lock(Lock.SETTLING)
+        cursor.execute("LOCK TABLE journal_change_recent")
+        settle_all(datetime.now(UTC))
         cursor.execute(UNITE)
 
 
