@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from core.journal.declarations import Statements, if_stored
-from core.journal.partitions import RECENT
+from core.journal.partitions import JOURNAL, RECENT
 from core.sql.composition import Sql, integer, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock
@@ -36,7 +36,16 @@ STORED: Final = f"""{SUMMED} coupons_reportcount
     UNION ALL {SUMMED} coupons_reportaddition
     UNION ALL SELECT tenant_id, 0::bigint, ''::varchar, day, kind, currency, count, amount
     FROM coupons_reportaddition WHERE segment = ''"""
-RECENTLY: Final = f"""SELECT change.tenant_id, coalesce(coupon.terms_id, change.owner_key) AS coupon_id,
+TERMS_OF_GONE: Final = f"""(SELECT (gone.before ->> 'terms_id')::bigint FROM {JOURNAL} AS gone
+            WHERE gone.tenant_id = change.tenant_id AND gone.object = 'coupon' AND gone.key = change.owner_key
+                AND gone.kind = 'deleted' ORDER BY gone.id DESC LIMIT 1)"""
+"""The terms of a code that is no more: that its use was deleted before has been counted for them."""
+RECENTLY: Final = f"""SELECT change.tenant_id,
+        coalesce(
+            coupon.terms_id,
+            CASE WHEN coupon.id IS NULL THEN {TERMS_OF_GONE} END,
+            change.owner_key
+        ) AS coupon_id,
         ((change.after ->> 'redeemed_at')::timestamptz AT TIME ZONE 'UTC')::date AS day, 'redeemed' AS kind,
         change.after ->> 'discount_currency' AS currency, 1 AS number,
         (change.after ->> 'discount_amount')::numeric AS amount

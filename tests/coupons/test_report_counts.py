@@ -29,7 +29,13 @@ from coupons.reports import (
     report_documents,
     totals,
 )
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory, coupon_body
+from tests.factories.coupons import (
+    CouponCampaignFactory,
+    CouponFactory,
+    CouponSegmentFactory,
+    RedemptionFactory,
+    coupon_body,
+)
 from tests.factories.segments import SegmentFactory
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -248,6 +254,21 @@ def test_uses_that_settle_together_are_added_as_one(tenant: Tenant, site: Site) 
     settle_all(START)
     rows = ReportAddition.objects.order_by("-coupon_id").values_list("coupon_id", "segment", "count")
     assert list(rows) == [(coupon.pk, "", 3), (0, "S1", 3)]
+
+
+def test_a_use_settles_for_the_campaign_of_a_code_that_is_gone(tenant: Tenant) -> None:
+    """That the use was deleted has been counted for the campaign while the code was there."""
+    campaign = CouponCampaignFactory(tenant=tenant)
+    code = Coupon.objects.exclude(pk=campaign.terms_id).get(terms=campaign.terms)
+    RedemptionFactory(coupon=code, redeemed_at=START)
+    Redemption.objects.all().delete()
+    code.delete()
+    assert reported(tenant, Grouping.CAMPAIGN) == reported(tenant, Grouping.NONE) == {}
+    settle_all(START)
+    while merge_counts(START):
+        pass
+    assert reported(tenant, Grouping.CAMPAIGN) == reported(tenant, Grouping.NONE) == {}
+    assert not ReportCount.objects.filter(kind="redeemed").exclude(count=0).exists()
 
 
 def test_what_the_former_release_added_is_merged_as_well(tenant: Tenant) -> None:
