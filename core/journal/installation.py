@@ -8,7 +8,7 @@ from django.db.backends.utils import CursorWrapper
 
 from core.journal.declarations import Recorded, recorded
 from core.journal.models import Beginning
-from core.journal.partitions import make_partitions
+from core.journal.partitions import SETTLED, make_partitions
 from core.journal.triggers import (
     MARKING,
     TRANSITIONS,
@@ -37,13 +37,22 @@ def install_after_migrate(**signal: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")  # the clock of the triggers
         [at] = cursor.fetchone()
-    make_partitions(at)
+    if is_divided():
+        make_partitions(at)
     Beginning.objects.get_or_create(pk=1, defaults={"at": at})
 
 
 def is_migrated() -> bool:
     """Say whether the journal's tables exist: `migrate <another app>` does not make them."""
     return Beginning._meta.db_table in connection.introspection.table_names()
+
+
+def is_divided() -> bool:
+    """Say whether the months have their own table: `migrate <another app>` of an upgrade makes none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [SETTLED])
+        [is_there] = cursor.fetchone()
+    return is_there
 
 
 def install_triggers(declared: Iterable[Recorded]) -> None:

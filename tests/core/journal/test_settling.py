@@ -14,7 +14,7 @@ from catalog.models import Category
 from core.background.worker import BackgroundWorker
 from core.journal import settling
 from core.journal.declarations import recorded
-from core.journal.installation import install_triggers
+from core.journal.installation import install_after_migrate, install_triggers
 from core.journal.models import Change
 from core.journal.partitions import RECENT, make_partitions
 from core.journal.settling import settle_all, settle_changes, unsettled_since
@@ -172,7 +172,7 @@ def test_the_migration_keeps_all_changes_both_ways(tenant):
     assert any(is_recent for _, _, is_recent in places())
     before, counted = all_changes(), redeemed(tenant)
     migration.unite(None, editor)
-    install_triggers(recorded())
+    install_after_migrate(using=connection.alias)
     assert all_changes() == before
     CustomerFactory(tenant=tenant)
     for _ in range(2):  # as when it is killed before Django notes that it was applied
