@@ -43,11 +43,16 @@ def settle_all(at: datetime) -> None:
 def settle_changes(at: datetime) -> bool:
     """Move some recent changes into their months; say whether there may be more.
 
-    Whoever has to find each change in one place holds `Lock.SETTLING`: then nothing is moved now.
+    Whoever has to find each change in one place holds `Lock.SETTLING`: then nothing is moved now. Rows that
+    somebody deletes are left to them, as others would wait for the lock meanwhile.
     """
     if not try_lock(Lock.SETTLING):
         return False
-    chosen = sql("SELECT id FROM {recent} LIMIT {most}", recent=identifier(RECENT), most=integer(SLICE_ROWS))
+    chosen = sql(
+        "SELECT id FROM {recent} LIMIT {most} FOR UPDATE SKIP LOCKED",
+        recent=identifier(RECENT),
+        most=integer(SLICE_ROWS),
+    )
     ids = [number for (number,) in fetch_rows(chosen)]
     if not ids:
         return False

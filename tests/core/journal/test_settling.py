@@ -20,7 +20,7 @@ from core.journal.partitions import RECENT, make_partitions
 from core.journal.settling import settle_all, settle_changes, unsettled_since
 from core.sql.locks import Lock, take_lock
 from core.tenancy.models import Tenant
-from core.tenancy.removal import remove_tenant_rows
+from core.tenancy.removal import delete_batch, remove_tenant_rows
 from coupons.reports import Grouping, totals
 from tests.concurrency.threads import in_thread
 from tests.factories.accounts import CustomerFactory, TenantFactory
@@ -117,6 +117,19 @@ def test_nothing_settles_while_somebody_looks_for_it():
         assert in_thread(lambda: settle_changes(AT)).result(PATIENCE) is False
         assert unsettled_since() is not None
     settle_all(AT)
+    assert unsettled_since() is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_settles_waits_for_nobody_who_deletes_changes():
+    """It holds the lock that changes of a coupon's segments wait for."""
+    tenant, other = TenantFactory(), TenantFactory()
+    RedemptionFactory(coupon=CouponFactory(tenant=tenant))
+    RedemptionFactory(coupon=CouponFactory(tenant=other))
+    with transaction.atomic():
+        delete_batch(Change, "tenant_id = {tenant}", tenant.pk, 100)
+        assert in_thread(lambda: settle_changes(AT)).result(PATIENCE) is False
+        assert ("redemption", "created", False) in places()
     assert unsettled_since() is None
 
 
