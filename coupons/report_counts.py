@@ -92,9 +92,8 @@ ADD = f"""    IF rows_written = 1 THEN
 """
 ADD_FORMERLY = f"""    INSERT INTO coupons_reportcount ({COLUMNS}) WITH {GROUPED} {LEVELS};
 """
-# Whoever redeems one of the coupons meanwhile is waited for, and waits at the key of the coupon, so that a
-# use is counted either by their trigger or here. A use that settled meanwhile would be counted for the former
-# segments.
+# A use that settled meanwhile would be counted for the former segments. Whoever deletes a use meanwhile is
+# waited for, and waits at the key of the coupon, so that this is counted either by their trigger or here.
 MOVE = f"""    PERFORM pg_advisory_xact_lock_shared({int(Lock.SETTLING)}, 0);
     PERFORM FROM coupons_coupon WHERE id IN (SELECT coupon_id FROM {{any_source}})
     ORDER BY id FOR UPDATE;

@@ -1,7 +1,7 @@
 """What was issued, redeemed and given as a discount, by day, campaign and segment.
 
-Counted by the triggers of coupons and redemptions (coupons/report_counts.py), so that a report reads no
-redemption, and is exact at every instant. Days are those of UTC.
+Counted as coupons/report_counts.py says, so that a report reads no redemption but those of a moment, by their
+changes, and is exact at every instant. Days are those of UTC.
 """
 
 from collections import Counter

@@ -33,8 +33,8 @@ class DayCount(models.Model):
 class ReportCount(DayCount):
     """A part of what reports sum: with ReportAddition, the rows of a key are exactly what happened.
 
-    Triggers add rows for what a statement changes, so that writers never wait for each other here, and a
-    background task merges them into one row for each key.
+    Rows are only added, so that writers never wait for each other here, and a background task merges them
+    into one row for each key. Redemptions come here when their changes settle (coupons/report_counts.py).
     """
 
     class Kind(models.TextChoices):
@@ -61,10 +61,10 @@ class ReportCount(DayCount):
 
 
 class ReportAddition(DayCount):
-    """What triggers add for coupons and redemptions; a background task moves it to ReportCount.
+    """What triggers and changes that settle add; a background task moves it to ReportCount.
 
     The columns mean the same, but rows for all coupons together are not written: those of coupons say it. The
-    table has no index and no foreign key, as every redemption writes here; ids only tell rows apart.
+    table has no index and no foreign key, as many rows are written and soon moved; ids only tell rows apart.
     """
 
     tenant = models.ForeignKey(
