@@ -87,7 +87,7 @@ def make_shop(redemptions: int) -> Tenant:
         for first in range(redemptions - LATEST, redemptions, OF_A_STATEMENT):
             redeem(tenant, first, first + OF_A_STATEMENT)
             if first == redemptions - RECENT - OF_A_STATEMENT:
-                settle_all(datetime.now(UTC))
+                settle_all()
                 cursor.execute("VACUUM ANALYZE")
     return tenant
 
@@ -240,7 +240,7 @@ def main() -> int:
         with override_settings(STORAGES={**settings.STORAGES, "staticfiles": {"BACKEND": PLAIN_FILES}}):
             tell(f"with {LATEST:,} redemptions that are not merged, {RECENT:,} of them not settled:")
             missed += measure(tenant, explain=options.explain)
-            settle_all(datetime.now(UTC))
+            settle_all()
             while merge_counts(datetime.now(UTC)):
                 pass
             with connection.cursor() as cursor:

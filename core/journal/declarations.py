@@ -73,8 +73,9 @@ class RecordedDocument(Recorded):
     what the service did with the document: recorded, but nothing to take back. `ignores_derived` is for
     what is mostly changed in derived columns only: statements that set no other column call no trigger, so
     `follow` must not look at derived ones, and no other trigger may write to those that are recorded.
-    `is_appended` says that a statement makes one document, or changes a few: what it writes comes to the
-    recent changes, as a change of one document does with all (core/journal/settling.py).
+    `is_appended` is for what is mostly made one by one, or changed with few others: whatever a statement
+    makes or changes of it is appended to the recent changes, as the change of one row is of all models
+    (core/journal/settling.py).
     `permissions` are what staff need to see its changes and to take them back, in place of those of its
     model. `said` puts a change into words, in place of its columns; it returns an empty text for a change
     without words of its own. `refusals` are reasons not to take back what made or changed it, with conditions

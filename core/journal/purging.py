@@ -16,7 +16,7 @@ def purge(before: datetime) -> list[str]:
     by itself. Raises OperationalError when a lock is not free soon enough.
     """
     limit = months_from(before, 1)[0]
-    settle_all(before)
+    settle_all()
     with connection.cursor() as cursor:
         known = partitions(cursor)
     too_old = [name for name in known if name != DEFAULT and name < NAME.format(limit)]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
 from core.journal.models import Change
 from core.journal.partitions import RECENT, SETTLED
@@ -16,7 +17,7 @@ from core.sql.composition import Sql, identifier, integer, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, try_lock
 
-SLICE_ROWS = 5_000
+SETTLED_AT_ONCE = 5_000
 COLUMNS = ", ".join(one.column for one in Change._meta.concrete_fields)
 
 _before_settling: list[Callable[[Sql], object]] = []
@@ -33,9 +34,9 @@ def unsettled_since() -> datetime | None:
     return rows[0][0] if rows else None
 
 
-def settle_all(at: datetime) -> None:
+def settle_all() -> None:
     """Settle all recent changes that are committed, as far as nobody holds them up."""
-    while settle_changes(at):
+    while settle_changes(timezone.now()):
         pass
 
 
@@ -51,7 +52,7 @@ def settle_changes(at: datetime) -> bool:
     chosen = sql(
         "SELECT id FROM {recent} LIMIT {most} FOR UPDATE SKIP LOCKED",
         recent=identifier(RECENT),
-        most=integer(SLICE_ROWS),
+        most=integer(SETTLED_AT_ONCE),
     )
     ids = [number for (number,) in fetch_rows(chosen)]
     if not ids:
@@ -69,4 +70,4 @@ def settle_changes(at: datetime) -> bool:
             columns=Sql(COLUMNS),
         )
     )
-    return len(ids) == SLICE_ROWS
+    return len(ids) == SETTLED_AT_ONCE

@@ -22,6 +22,7 @@ from core.journal.declarations import (
 from core.journal.partitions import JOURNAL, RECENT
 from core.sql.composition import identifier
 
+# One without others in it: those are chosen first.
 ALTERNATIVE = re.compile(
     re.escape(ALTERNATIVES)
     .replace(r"\{table\}", r"(?P<table>\w+)")

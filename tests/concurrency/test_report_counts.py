@@ -58,7 +58,7 @@ def test_uses_count_for_the_segments_that_a_coupon_has_in_the_end():
     calls += [lambda: str(merge_counts(DAY)), lambda: str(settle_changes(DAY))] * 3
     random.Random(2).shuffle(calls)  # noqa: S311 -- the same order in every run
     assert [fault for fault in results_of(calls) if isinstance(fault, Exception)] == []
-    settle_all(DAY)
+    settle_all()
     while merge_counts(DAY):
         pass
     uses = Counter(

@@ -186,7 +186,7 @@ def test_reports_say_what_the_rows_say(site: Site, other_tenant: Tenant, seed: i
     for step in [make_coupon, make_campaign, redeem, judge, restrict, *chosen_steps]:
         step()
         if chance.random() < 0.3:
-            settle_all(START)
+            settle_all()
         if chance.random() < 0.3:
             while merge_counts(START):
                 pass
@@ -212,7 +212,7 @@ def test_merged_rows_are_one_for_each_key(tenant: Tenant, monkeypatch: pytest.Mo
     coupon = CouponFactory(tenant=tenant, created_at=START)
     for _ in range(5):
         RedemptionFactory(coupon=coupon, redeemed_at=START)
-        settle_all(START)
+        settle_all()
     before = reported(tenant, Grouping.NONE)
     while merge_counts(START):
         assert reported(tenant, Grouping.NONE) == before
@@ -239,7 +239,7 @@ def test_a_use_of_a_coupon_adds_one_row_when_it_settles_and_none_for_the_counter
     counted = reported(tenant, Grouping.NONE)
     assert counted == expected(tenant, Grouping.NONE)
     assert not ReportAddition.objects.exists()
-    settle_all(START)
+    settle_all()
     assert (ReportAddition.objects.count(), ReportCount.objects.count()) == (1, merged)
     assert reported(tenant, Grouping.NONE) == counted
 
@@ -247,11 +247,11 @@ def test_a_use_of_a_coupon_adds_one_row_when_it_settles_and_none_for_the_counter
 def test_uses_that_settle_together_are_added_as_one(tenant: Tenant, site: Site) -> None:
     coupon = CouponFactory(tenant=tenant, created_at=START, is_segment_restricted=True)
     CouponSegmentFactory(coupon=coupon, segment=SegmentFactory(site=site, external_id="S1"))
-    settle_all(START)
+    settle_all()
     ReportAddition.objects.all().delete()
     uses = [RedemptionFactory.build(coupon=coupon, tenant=tenant, redeemed_at=START) for _ in range(3)]
     Redemption.objects.bulk_create(uses)
-    settle_all(START)
+    settle_all()
     rows = ReportAddition.objects.order_by("-coupon_id").values_list("coupon_id", "segment", "count")
     assert list(rows) == [(coupon.pk, "", 3), (0, "S1", 3)]
 
@@ -264,7 +264,7 @@ def test_a_use_settles_for_the_campaign_of_a_code_that_is_gone(tenant: Tenant) -
     Redemption.objects.all().delete()
     code.delete()
     assert reported(tenant, Grouping.CAMPAIGN) == reported(tenant, Grouping.NONE) == {}
-    settle_all(START)
+    settle_all()
     while merge_counts(START):
         pass
     assert reported(tenant, Grouping.CAMPAIGN) == reported(tenant, Grouping.NONE) == {}
@@ -307,7 +307,7 @@ def test_the_migration_counts_what_there_is(tenant: Tenant) -> None:
     for coupon in (CouponFactory(tenant=tenant, created_at=START), Coupon.objects.exclude(terms=None).last()):
         RedemptionFactory(coupon=coupon, redeemed_at=START, discount_amount=Decimal("1.25"))
     counted = {by: reported(tenant, by) for by in Grouping}
-    settle_all(START)
+    settle_all()
     ReportAddition.objects.all().delete()
     with connection.cursor() as cursor:
         cursor.execute(import_module("coupons.migrations.0010_report_counts").COUNT)

@@ -57,7 +57,7 @@ def unite(apps: Any, schema_editor: Any) -> None:
     with schema_editor.connection.cursor() as cursor, transaction.atomic(schema_editor.connection.alias):
         take_lock(Lock.SETTLING)
         cursor.execute("LOCK TABLE journal_change_recent")
-        settle_all(datetime.now(UTC))
+        settle_all()
         cursor.execute(UNITE)
 
 

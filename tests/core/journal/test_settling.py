@@ -51,7 +51,7 @@ def all_changes() -> list[dict[str, object]]:
 
 @pytest.mark.django_db
 def test_what_one_request_writes_is_recent_and_what_many_rows_say_is_not(site):
-    settle_all(AT)
+    settle_all()
     last = Change.objects.latest("id").id
     customers = CustomerFactory.create_batch(2, tenant=site.tenant)
     coupon = CouponFactory(tenant=site.tenant)
@@ -90,8 +90,8 @@ def test_a_change_settles_with_all_that_it_says(tenant):
 
 @pytest.mark.django_db
 def test_changes_settle_slice_by_slice(tenant, monkeypatch):
-    monkeypatch.setattr(settling, "SLICE_ROWS", 2)
-    settle_all(AT)
+    monkeypatch.setattr(settling, "SETTLED_AT_ONCE", 2)
+    settle_all()
     coupon = CouponFactory(tenant=tenant)
     for _ in range(3):
         RedemptionFactory(coupon=coupon)
@@ -116,7 +116,7 @@ def test_nothing_settles_while_somebody_looks_for_it():
         take_lock(Lock.SETTLING, is_shared=True)
         assert in_thread(lambda: settle_changes(AT)).result(PATIENCE) is False
         assert unsettled_since() is not None
-    settle_all(AT)
+    settle_all()
     assert unsettled_since() is None
 
 
