@@ -1,8 +1,8 @@
 """Recent changes, and how they settle: the background worker moves them into their months.
 
-Of ten indexes of a month every write of a document would pay for each. So triggers append what one request
-writes to a partition that has hardly any, and a moment later many rows are moved at once. Readers of the
-journal see a change in exactly one of the two.
+Every write of a request would pay for each of ten indexes of a month. So triggers append what it changes to a
+partition that has hardly any, and a moment later many rows are moved at once. Readers of the journal see a
+change in exactly one of the two.
 """
 
 from collections.abc import Callable

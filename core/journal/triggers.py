@@ -3,7 +3,7 @@
 A function names the columns of its table, so PostgreSQL plans it once in a session. It finds the rows of the
 statement in the transition tables `before` and `changed`. Many rows of these are joined by FULL JOIN, which
 is never a nested loop: the cached plan of a statement of one row has to do for a hundred thousand as well.
-A change of one document is written to the recent changes, whose indexes cost next to nothing.
+What a request writes is added to the recent changes, whose indexes cost next to nothing.
 """
 
 import re
@@ -31,6 +31,7 @@ ALTERNATIVE = re.compile(
     re.DOTALL,
 )
 ROWS_OF_CHANGE = 20_000  # at most, where `keys` say which ones
+FEW_ROWS = 1_000  # of a statement, as a request writes; more are an import's, whose changes are few and long
 TRANSITIONS = {
     "INSERT": "NEW TABLE AS changed",
     "UPDATE": "OLD TABLE AS before NEW TABLE AS changed",
@@ -94,11 +95,12 @@ def trigger_name(event: str) -> str:
 def create_function(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> str:
     """Return the function of a table's trigger; `stored` are the columns of all present tables."""
     known = known_columns(recorded, stored)
+    recent = RECENT if RECENT in stored else JOURNAL
     if isinstance(recorded, RecordedDocument):
-        body = document_body(recorded, event, known, recent=RECENT if RECENT in stored else JOURNAL)
+        body = document_body(recorded, event, known, recent=recent)
     else:
         assert isinstance(recorded, RecordedAssignments)
-        body = assignments_body(recorded, event, known)
+        body = assignments_body(recorded, event, known, recent=recent)
     return FUNCTION.format(
         name=function_name(recorded.table, event),
         body=body + possible(recorded.follow.get(event, ""), stored),
@@ -264,14 +266,15 @@ def differ(one: str, other: str, columns: Iterable[str]) -> str:
 # Assignments
 
 
-def assignments_body(recorded: RecordedAssignments, event: str, known: list[str]) -> str:
+def assignments_body(recorded: RecordedAssignments, event: str, known: list[str], *, recent: str) -> str:
+    """Return the statements of an event, as `document_body` does."""
     attributes = [column for column in recorded.attributes if column in known]
     counted = COUNTED.format(table="changed" if event == "INSERT" else "before")
     if event == "INSERT":
-        return counted + created_assignments(recorded, "changed AS it")
+        return counted + by_number(recorded, created_assignments(recorded, "changed AS it"), recent)
     if event == "DELETE":
         return counted + by_number(
-            recorded, former_assignments(recorded, "'deleted'", "before AS it", attributes)
+            recorded, former_assignments(recorded, "'deleted'", "before AS it", attributes), recent
         )
     joined = "FROM before AS was FULL JOIN changed AS it USING (id)"
     moved = differ("was", "it", recorded.identity)
@@ -285,23 +288,26 @@ def assignments_body(recorded: RecordedAssignments, event: str, known: list[str]
         "    WITH written AS (\n"
         + former_assignments(recorded, kind, moved_source, attributes).rstrip("; \n")
         + " RETURNING kind\n    ) SELECT bool_or(kind = 'deleted') INTO is_moved FROM written;\n",
+        recent,
     )
     moved_rows = f"(SELECT it.* FROM changed AS it JOIN before AS was USING (id) WHERE {moved}) AS it"
     kept_source = f"(\n        SELECT was.* {joined} WHERE {differ('was', 'it', attributes)}\n    ) AS it"
-    kept = by_number(recorded, former_assignments(recorded, UPDATED, kept_source, attributes))
+    kept = by_number(recorded, former_assignments(recorded, UPDATED, kept_source, attributes), recent)
+    moved_anew = by_number(recorded, created_assignments(recorded, moved_rows), recent)
     return f"""{counted}    IF {is_marked_now(recorded)} THEN
 {written}    IF is_moved THEN
-{created_assignments(recorded, moved_rows)}    END IF;
+{moved_anew}    END IF;
     ELSE
 {kept}    END IF;
 """
 
 
-def by_number(recorded: RecordedAssignments, statement: str) -> str:
-    """Return the statement for few rows, which are one part, and for many, which are divided in key order."""
-    return f"""    IF rows_written > {ROWS_OF_CHANGE} THEN
-{statement.format(part=part_of(recorded))}    ELSE
-{statement.format(part="0")}    END IF;
+def by_number(recorded: RecordedAssignments, statement: str, recent: str) -> str:
+    """Return the statement for few rows, for more, and for many, which are divided in the order of keys."""
+    return f"""    IF rows_written <= {FEW_ROWS} THEN
+{statement.format(part="0", table=recent)}    ELSIF rows_written <= {ROWS_OF_CHANGE} THEN
+{statement.format(part="0", table=JOURNAL)}    ELSE
+{statement.format(part=part_of(recorded), table=JOURNAL)}    END IF;
 """
 
 
@@ -314,7 +320,7 @@ def part_of(recorded: RecordedAssignments) -> str:
 
 def created_assignments(recorded: RecordedAssignments, source: str) -> str:
     columns = [name.removeprefix("it.") for name in owner_columns(recorded)]
-    statement = f"""    INSERT INTO {JOURNAL} ({COLUMNS})
+    return f"""    INSERT INTO {{table}} ({COLUMNS})
     SELECT instant, it.tenant_id, 'created', it.object, it.{recorded.owner}, NULL, {wire_id(recorded)},
         {legal_entity(recorded)}, {KEYS}, count(*), NULL, NULL, NULL, {ACTOR}, false
     FROM (
@@ -323,7 +329,6 @@ def created_assignments(recorded: RecordedAssignments, source: str) -> str:
         FROM {source}
     ) AS it GROUP BY it.object, it.part, {", ".join(f"it.{name}" for name in columns)};
 """
-    return by_number(recorded, statement)
 
 
 def former_assignments(recorded: RecordedAssignments, kind: str, source: str, attributes: list[str]) -> str:
@@ -331,7 +336,7 @@ def former_assignments(recorded: RecordedAssignments, kind: str, source: str, at
     columns = [name.removeprefix("it.") for name in owner_columns(recorded)]
     group = ", ".join(f"it.{name}" for name in ["kind", "object", "part", *columns])
     entry = " || ".join(attribute_of(recorded.model, name) for name in attributes)
-    return f"""    INSERT INTO {JOURNAL} ({COLUMNS})
+    return f"""    INSERT INTO {{table}} ({COLUMNS})
     SELECT instant, it.tenant_id, it.kind, it.object, it.{recorded.owner}, NULL, {wire_id(recorded)},
         {legal_entity(recorded)}, range_agg(it.keys), sum(it.count), jsonb_agg(it.entry ORDER BY it.keys),
         NULL, NULL, {ACTOR}, {"false" if kind == UPDATED else is_cascade_of(recorded)}

@@ -22,8 +22,8 @@ CREATE TABLE journal_change_recent (LIKE journal_change INCLUDING DEFAULTS)
     WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 ALTER TABLE journal_change_recent ALTER COLUMN is_settled SET DEFAULT false;
 CREATE INDEX journal_recent_of_object ON journal_change_recent (tenant_id, object, key, id);
--- no change of assignments comes here, and no look for one reads the table
-CREATE INDEX journal_recent_of_keys ON journal_change_recent (tenant_id) WHERE keys IS NOT NULL;
+CREATE INDEX journal_recent_of_block ON journal_change_recent USING gin (journal_blocks(keys))
+    WITH (gin_pending_list_limit = 512) WHERE keys IS NOT NULL;
 ALTER TABLE journal_change ATTACH PARTITION journal_change_recent FOR VALUES IN (false);
 """
 UNITE = """
