@@ -18,20 +18,8 @@ from core.sql.locks import Lock
 MERGED_AT_ONCE: Final = 20_000
 
 KEY: Final = "tenant_id, coupon_id, segment, day, kind, currency"
-COLUMNS: Final = f"{KEY}, count, amount, is_merged"
-LEVELS: Final = """SELECT tenant_id, coupon_id, '' AS segment, day, kind, currency, number, amount, FALSE
-    FROM counted WHERE number <> 0 OR amount <> 0
-    UNION ALL SELECT tenant_id, 0, '', day, kind, currency, sum(number), sum(amount), FALSE
-    FROM counted GROUP BY tenant_id, day, kind, currency HAVING sum(number) <> 0 OR sum(amount) <> 0
-    UNION ALL SELECT counted.tenant_id, 0, restriction.segment_external_id, counted.day, counted.kind,
-        counted.currency, sum(counted.number), sum(counted.amount), FALSE
-    FROM counted JOIN coupons_couponsegment AS restriction ON restriction.coupon_id = counted.coupon_id
-    GROUP BY counted.tenant_id, restriction.segment_external_id, counted.day, counted.kind, counted.currency
-    HAVING sum(counted.number) <> 0 OR sum(counted.amount) <> 0"""
-"""What `counted` (tenant_id, coupon_id, day, kind, currency, number, amount) adds: for the coupon, for all
-coupons together, and for each segment of the coupon."""
-
-SUMMED: Final = "SELECT tenant_id, coupon_id, segment, day, kind, currency, count, amount FROM"
+COLUMNS: Final = f"{KEY}, count, amount"
+SUMMED: Final = f"SELECT {COLUMNS} FROM"
 STORED: Final = f"""{SUMMED} coupons_reportcount
     UNION ALL {SUMMED} coupons_reportaddition
     UNION ALL SELECT tenant_id, 0::bigint, ''::varchar, day, kind, currency, count, amount
@@ -74,10 +62,15 @@ ADDED: Final = """SELECT tenant_id, coupon_id, '', day, kind, currency, number, 
         GROUP BY counted.tenant_id, restriction.segment_external_id, counted.day, counted.kind,
             counted.currency
         HAVING sum(counted.number) <> 0 OR sum(counted.amount) <> 0"""
-"""What `counted` adds for coupons and for each of their segments."""
+"""What `counted` (tenant_id, coupon_id, day, kind, currency, number, amount) adds: for coupons, and for each
+of their segments."""
+LEVELS: Final = f"""{ADDED}
+        UNION ALL SELECT tenant_id, 0, '', day, kind, currency, sum(number), sum(amount)
+        FROM counted GROUP BY tenant_id, day, kind, currency HAVING sum(number) <> 0 OR sum(amount) <> 0"""
+"""The same, and for all coupons together."""
 # For one row, grouping takes longer than all the rest.
 ADD = f"""    IF rows_written = 1 THEN
-        INSERT INTO coupons_reportaddition ({KEY}, count, amount)
+        INSERT INTO coupons_reportaddition ({COLUMNS})
         SELECT given.tenant_id, level.coupon_id, level.segment, given.day, given.kind, given.currency,
             given.number, given.amount
         FROM ({{rows}}) AS given CROSS JOIN LATERAL (
@@ -85,7 +78,7 @@ ADD = f"""    IF rows_written = 1 THEN
             FROM coupons_couponsegment AS restriction WHERE restriction.coupon_id = given.coupon_id
         ) AS level (coupon_id, segment);
     ELSE
-        INSERT INTO coupons_reportaddition ({KEY}, count, amount)
+        INSERT INTO coupons_reportaddition ({COLUMNS})
         WITH {GROUPED}
         {ADDED};
     END IF;
@@ -99,7 +92,7 @@ MOVE = f"""    PERFORM pg_advisory_xact_lock_shared({int(Lock.SETTLING)}, 0);
     ORDER BY id FOR UPDATE;
     INSERT INTO coupons_reportcount ({COLUMNS})
     SELECT stored.tenant_id, 0, it.segment_external_id, stored.day, stored.kind, stored.currency,
-        sum(it.sign * stored.count), sum(it.sign * stored.amount), FALSE
+        sum(it.sign * stored.count), sum(it.sign * stored.amount)
     FROM ({{rows}}) AS it JOIN {{counted}} AS stored
         ON stored.tenant_id = it.tenant_id AND stored.coupon_id = it.coupon_id AND stored.segment = ''
     GROUP BY stored.tenant_id, it.segment_external_id, stored.day, stored.kind, stored.currency
@@ -178,8 +171,8 @@ def count_settling(ids: Sql) -> None:
     """Add what reports have counted by the changes of these ids until now."""
     execute(
         sql(
-            "INSERT INTO coupons_reportaddition ({key}, count, amount) WITH {grouped} {added}",
-            key=Sql(KEY),
+            "INSERT INTO coupons_reportaddition ({columns}) WITH {grouped} {added}",
+            columns=Sql(COLUMNS),
             grouped=sql(
                 GROUPED, rows=sql("{recently} AND change.id = ANY({ids})", recently=Sql(RECENTLY), ids=ids)
             ),
@@ -200,12 +193,12 @@ def merge_counts(at: datetime) -> bool:
             "), moved AS (DELETE FROM coupons_reportcount WHERE id = ANY(ARRAY("
             "SELECT id FROM coupons_reportcount WHERE NOT is_merged ORDER BY id LIMIT {most}"
             " FOR UPDATE SKIP LOCKED)) RETURNING *"
-            "), due AS (SELECT {key}, count, amount FROM moved"
-            " UNION ALL SELECT {key}, count, amount FROM added"
+            "), due AS (SELECT {columns} FROM moved"
+            " UNION ALL SELECT {columns} FROM added"
             " UNION ALL SELECT tenant_id, 0, '', day, kind, currency, count, amount FROM added"
             " WHERE segment = ''"
             "), merged AS (INSERT INTO coupons_reportcount AS stored"
-            " ({columns}) SELECT {key}, sum(count), sum(amount), TRUE FROM due"
+            " ({columns}, is_merged) SELECT {key}, sum(count), sum(amount), TRUE FROM due"
             " GROUP BY {key} ORDER BY {key} ON CONFLICT ({key}) WHERE is_merged"
             " DO UPDATE SET count = stored.count + EXCLUDED.count, amount = stored.amount + EXCLUDED.amount)"
             " SELECT greatest((SELECT count(*) FROM added), (SELECT count(*) FROM moved))",
