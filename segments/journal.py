@@ -70,6 +70,7 @@ record(
         shown_with="segment",
         permissions=PERMISSIONS_FOR_RULES,
         outcomes=("evaluated_at", "added", "removed"),
+        ignores_derived=True,  # with each change of a segment, and of a member
         derived=(
             "watched",
             "used_segments",

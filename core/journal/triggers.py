@@ -43,21 +43,19 @@ COLUMNS = (
 )
 ACTOR = "actor->>0, actor->>1, actor->>2, actor->>3, actor->>4"
 KEYS = "range_agg(int8range(it.member, it.member, '[]'))"
-# Most statements change one document, or none: then no join is prepared, and nothing sorted.
-ONE_ROW = """    SELECT was.{pk} = it.{pk} AND NOT EXISTS (SELECT FROM before OFFSET 1)
-    FROM before AS was CROSS JOIN changed AS it LIMIT 1 INTO is_single;
-    IF is_single IS NULL THEN
-        RETURN NULL;
-    ELSIF is_single THEN
-{single}    ELSE
-{several}    END IF;
-"""
-COUNTED = """    SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}
-    INTO rows_written, least_tenant, greatest_tenant;
+COUNTED = """    SELECT count(*){tenants} FROM {table} INTO rows_written{variables};
     IF rows_written = 0 THEN
         RETURN NULL;
     END IF;
 """
+# Most statements change one document: this is tried first, for which nothing is counted, joined or sorted. A
+# single row that is not recorded so has not changed, or has another key.
+BY_ROWS = """{single}    IF NOT FOUND THEN
+{counted}        IF rows_written > 1 OR NOT EXISTS (SELECT FROM before JOIN changed USING ({pk})) THEN
+{several}        END IF;
+    END IF;
+"""
+SINGLE = "NOT EXISTS (SELECT FROM before OFFSET 1) AND was.{pk} IS NOT DISTINCT FROM it.{pk}"
 # A trigger with transition tables cannot name columns. So another one does, whose condition marks the
 # transaction and never holds: PostgreSQL asks the conditions of an event in the order of the triggers' names,
 # once the rows are written and before any function runs. The mark stays until the transaction ends, or is
@@ -74,7 +72,6 @@ DECLARE
         jsonb_build_array('sql', session_user, '', '', ''));
     instant timestamptz := clock_timestamp();
     is_moved boolean;
-    is_single boolean;
     rows_written bigint;
     least_tenant bigint;
     greatest_tenant bigint;
@@ -202,7 +199,7 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
         for name, table in parents(recorded, "SET NULL")
     ]
 
-    def recording(table: str, key: str, rows: str, order: str) -> str:
+    def recording(table: str, key: str, rows: str, order: str = "") -> str:
         return f"""    INSERT INTO {table} ({COLUMNS})
     SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1,
         {differing("was", shown)}, {differing("it", shown)},
@@ -211,16 +208,25 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
     WHERE {differ("was", "it", [*shown, *secret])}{order};
 """
 
-    key = f"coalesce(it.{pk}, was.{pk})"
-    return ONE_ROW.format(
+    key, joined = f"coalesce(it.{pk}, was.{pk})", f"FULL JOIN changed AS it USING ({pk})"
+    counted = count_rows("changed", recorded)
+    if recorded.is_appended:
+        return counted + recording(recent, key, joined)
+    return BY_ROWS.format(
+        single=recording(recent, f"it.{pk}", f"JOIN changed AS it ON {SINGLE.format(pk=pk)}"),
+        counted=counted,
         pk=pk,
-        single=recording(recent, f"it.{pk}", "CROSS JOIN changed AS it", ""),
-        several=recording(
-            recent if recorded.is_appended else JOURNAL,
-            key,
-            f"FULL JOIN changed AS it USING ({pk})",
-            f"\n    ORDER BY {key}",
-        ),
+        # so the indexes of a month are written in their order
+        several=recording(JOURNAL, key, joined, order=f"\n    ORDER BY {key}"),
+    )
+
+
+def count_rows(table: str, recorded: Recorded) -> str:
+    """Return the statement that counts a statement's rows, and finds the tenants that they belong to."""
+    if "tenant_id" not in all_columns(recorded.model):
+        return COUNTED.format(table=table, tenants="", variables="")
+    return COUNTED.format(
+        table=table, tenants=", min(tenant_id), max(tenant_id)", variables=", least_tenant, greatest_tenant"
     )
 
 
@@ -269,7 +275,7 @@ def differ(one: str, other: str, columns: Iterable[str]) -> str:
 def assignments_body(recorded: RecordedAssignments, event: str, known: list[str], *, recent: str) -> str:
     """Return the statements of an event, as `document_body` does."""
     attributes = [column for column in recorded.attributes if column in known]
-    counted = COUNTED.format(table="changed" if event == "INSERT" else "before")
+    counted = count_rows("changed" if event == "INSERT" else "before", recorded)
     if event == "INSERT":
         return counted + by_number(recorded, created_assignments(recorded, "changed AS it"), recent)
     if event == "DELETE":
