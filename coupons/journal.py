@@ -1,10 +1,12 @@
 """What the journal records of coupons and their redemptions."""
 
-from core.journal.declarations import RecordedDocument, following, leave_out, record
+from core.journal.declarations import RecordedDocument, following, if_stored, leave_out, record
+from core.journal.partitions import RECENT
 from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, CouponSettings, Redemption
 from coupons.models.campaigns import MADE_AT_ONCE
 from coupons.report_counts import OF_COUPONS, OF_REDEMPTIONS, OF_RESTRICTIONS
 from segments.rules.triggers import on_rows
+from segments.rules.unsettled import note_when_settling
 
 record(
     following(
@@ -61,10 +63,12 @@ record(
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
     following(
         RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id", is_appended=True),
-        on_rows("redemption", events=("INSERT", "UPDATE", "DELETE")),
+        on_rows("redemption", events=("UPDATE", "DELETE")),
+        if_stored(RECENT, {"INSERT": ""}, on_rows("redemption", events=("INSERT",))),
         OF_REDEMPTIONS,
     ),
 )
+note_when_settling("redemption")
 leave_out(
     {
         "coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded",

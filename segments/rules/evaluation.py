@@ -30,6 +30,7 @@ from segments.models import DueCustomer, Rule, RuleDelta
 from segments.rules.compiler import CompiledRule, compile_rule, wanted_members
 from segments.rules.facts import Scope
 from segments.rules.movements import next_instants, note_moved
+from segments.rules.unsettled import unsettled_customers
 
 KIND = "evaluate rule"
 BATCH = 20_000
@@ -166,9 +167,11 @@ def _drift(rule: Rule, job: Job) -> int:
         sql(
             "SELECT count(*) FROM segments_ruledelta AS delta WHERE delta.evaluation = {evaluation}"
             " AND NOT EXISTS (SELECT FROM segments_duecustomer AS due WHERE due.tenant_id = {tenant}"
-            " AND due.customer_id = delta.customer_id AND (due.rule_id IS NULL OR due.rule_id = {rule}))",
+            " AND due.customer_id = delta.customer_id AND (due.rule_id IS NULL OR due.rule_id = {rule}))"
+            " AND NOT EXISTS ({unsettled})",
             evaluation=param(job.pk),
             tenant=param(rule.tenant_id),
+            unsettled=unsettled_customers(param(rule.tenant_id), Sql("delta.customer_id")),
             rule=param(rule.pk),
         )
     )

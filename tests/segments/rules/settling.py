@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.models import Site
 from core.background.models import Job
 from core.background.worker import run_slice
+from core.journal.settling import settle_all
 from segments.models import Rule, Segment
 from segments.rules import evaluation, judging, operations
 from segments.rules.operations import save_rule
@@ -39,6 +40,7 @@ def settle(at: datetime) -> None:
 
 def settle_once(at: datetime) -> bool:
     Rule.objects.filter(due_at__gt=at + timedelta(days=1)).update(due_at=at)  # by PostgreSQL's own clock
+    settle_all()
     evaluation.request_due_evaluations(at)
     judging.judge_passing_of_time(at)
     if judging.due_since() is not None:

@@ -15,6 +15,7 @@ from segments.rules.operations import turn_off_rule
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory
+from tests.segments.rules import settling
 from tests.segments.rules.settling import make_rule, settle
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -264,3 +265,18 @@ def test_a_difference_that_no_change_explains_is_drift(tenant):
 
     assert list(members()) == ["C1", "C2", "C3"]
     assert Rule.objects.get().drift == 1
+
+
+def test_a_redemption_that_is_still_to_be_noted_is_no_drift(tenant, monkeypatch):
+    c1 = customer(tenant, "C1")
+    make_rule(tenant, "redemptions.count:>0", at=AT)
+    redeem(c1, AT - 10 * DAY)
+    with monkeypatch.context() as nothing_settles:
+        nothing_settles.setattr(settling, "settle_all", lambda: None)
+        request_audits(AT + 2 * DAY)
+        settle(AT + 2 * DAY)
+
+    assert list(members()) == ["C1"]
+    assert Rule.objects.get().drift == 0
+    settle(AT + 2 * DAY)
+    assert not DueCustomer.objects.exists()
