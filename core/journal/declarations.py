@@ -15,8 +15,9 @@ Statements = Mapping[str, str]
 """What a table's triggers do besides, by event (INSERT, UPDATE, DELETE): statements of PL/pgSQL.
 
 They find the rows of the statement in `before` (UPDATE, DELETE) and `changed` (INSERT, UPDATE). How many
-there are is `rows_written`, except after an UPDATE of documents. `least_tenant` and `greatest_tenant` are the
-tenants of assignments, and of documents that are appended after an UPDATE. What is not known is NULL.
+there are is `rows_written`, except after an UPDATE of documents that are not appended (`is_appended`).
+`least_tenant` and `greatest_tenant` are the tenants of assignments, and of appended documents after an
+UPDATE. What is not known may be NULL.
 """
 EVENTS = ("INSERT", "UPDATE", "DELETE")
 ALTERNATIVES = "/* stored {table} */{statements}/* else */{otherwise}/* end */"

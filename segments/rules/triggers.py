@@ -59,13 +59,16 @@ def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer
         rows = " UNION ".join(
             f"SELECT tenant_id, {customer} AS customer_id FROM {source} AS it" for source in sources
         )
-        note = f"""{NOTE})
+        statements[event] = if_live(sources[0], f"{note_customers(table, rows)};\n")
+    return if_stored("segments_duecustomer", statements)
+
+
+def note_customers(table: str, rows: str) -> str:
+    """Return the statement that notes the customers of rows for rules that watch all of their table."""
+    return f"""{NOTE})
     SELECT it.tenant_id, it.customer_id FROM ({rows}) AS it WHERE it.customer_id IS NOT NULL
         AND EXISTS (SELECT FROM segments_rule AS rule WHERE {WATCHING}
-            AND '{watched(table, "*")}' = ANY(rule.watched));
-"""
-        statements[event] = if_live(sources[0], note)
-    return if_stored("segments_duecustomer", statements)
+            AND '{watched(table, "*")}' = ANY(rule.watched))"""
 
 
 def on_insert(customer: str = "it.id") -> dict[str, str]:

@@ -8,7 +8,7 @@ from core.journal.partitions import RECENT
 from core.journal.settling import before_settling
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import execute
-from segments.rules.triggers import WATCHING
+from segments.rules.triggers import note_customers
 
 _objects: list[str] = []
 
@@ -21,34 +21,31 @@ def note_when_settling(name: str) -> None:
 def unsettled_customers(tenant: Sql, customer: Sql) -> Sql:
     """A SELECT of the changes of a customer that are still to be noted."""
     return sql(
-        "SELECT FROM {recent} AS change WHERE {made} AND change.tenant_id = {tenant}"
-        " AND (change.after ->> 'customer_id')::bigint = {customer}",
-        recent=identifier(RECENT),
-        made=_made(),
+        "SELECT FROM ({made}) AS made WHERE made.tenant_id = {tenant} AND made.customer_id = {customer}",
+        made=_made(_objects),
         tenant=tenant,
         customer=customer,
     )
 
 
 def _note(ids: Sql) -> None:
-    execute(
-        sql(
-            "INSERT INTO segments_duecustomer (tenant_id, customer_id)"
-            " SELECT DISTINCT it.tenant_id, it.customer_id FROM ("
-            "SELECT change.tenant_id, (change.after ->> 'customer_id')::bigint AS customer_id,"
-            " change.object || '.*' AS watched FROM {recent} AS change WHERE change.id = ANY({ids})"
-            " AND {made}) AS it WHERE it.customer_id IS NOT NULL AND EXISTS ("
-            "SELECT FROM segments_rule AS rule WHERE {watching} AND it.watched = ANY(rule.watched))",
-            recent=identifier(RECENT),
+    for name in _objects:
+        made = sql(
+            "SELECT DISTINCT tenant_id, customer_id FROM ({made}) AS made WHERE id = ANY({ids})",
+            made=_made([name]),
             ids=ids,
-            made=_made(),
-            watching=Sql(WATCHING),
         )
+        execute(sql(note_customers(name, "{made}"), made=made))
+
+
+def _made(names: list[str]) -> Sql:
+    """A SELECT of the recent changes that made something of these names, and its customers."""
+    return sql(
+        "SELECT change.id, change.tenant_id, (change.after ->> 'customer_id')::bigint AS customer_id"
+        " FROM {recent} AS change WHERE change.object = ANY({names}) AND change.kind = 'created'",
+        recent=identifier(RECENT),
+        names=param(names, "text[]"),
     )
-
-
-def _made() -> Sql:
-    return sql("change.object = ANY({names}) AND change.kind = 'created'", names=param(_objects, "text[]"))
 
 
 before_settling(_note)
