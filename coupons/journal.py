@@ -62,7 +62,13 @@ record(
     ),
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
     following(
-        RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id", is_appended=True),
+        RecordedDocument(
+            model=Redemption,
+            object="redemption",
+            owner="it.coupon_id",
+            is_appended=True,
+            is_copied_later=True,
+        ),
         on_rows("redemption", events=("UPDATE", "DELETE")),
         if_stored(RECENT, {"INSERT": ""}, on_rows("redemption", events=("INSERT",))),
         OF_REDEMPTIONS,

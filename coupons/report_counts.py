@@ -28,16 +28,24 @@ TERMS_OF_GONE: Final = f"""(SELECT (gone.before ->> 'terms_id')::bigint FROM {JO
             WHERE gone.tenant_id = change.tenant_id AND gone.object = 'coupon' AND gone.key = change.owner_key
                 AND gone.kind = 'deleted' ORDER BY gone.id DESC LIMIT 1)"""
 """The terms of a code that is no more: that its use was deleted before has been counted for them."""
+MADE: Final = """(
+            SELECT it.redeemed_at, it.discount_currency, it.discount_amount FROM coupons_redemption AS it
+            WHERE it.id = change.key AND change.after IS NULL
+            UNION ALL SELECT (change.after ->> 'redeemed_at')::timestamptz,
+                change.after ->> 'discount_currency', (change.after ->> 'discount_amount')::numeric
+            WHERE change.after IS NOT NULL
+        )"""
+"""The redemption that a change has made, as it was then (core/journal/copying.py)."""
 RECENTLY: Final = f"""SELECT change.tenant_id,
         coalesce(
             coupon.terms_id,
             CASE WHEN coupon.id IS NULL THEN {TERMS_OF_GONE} END,
             change.owner_key
         ) AS coupon_id,
-        ((change.after ->> 'redeemed_at')::timestamptz AT TIME ZONE 'UTC')::date AS day, 'redeemed' AS kind,
-        change.after ->> 'discount_currency' AS currency, 1 AS number,
-        (change.after ->> 'discount_amount')::numeric AS amount
+        (redemption.redeemed_at AT TIME ZONE 'UTC')::date AS day, 'redeemed' AS kind,
+        redemption.discount_currency AS currency, 1 AS number, redemption.discount_amount AS amount
     FROM {RECENT} AS change LEFT JOIN coupons_coupon AS coupon ON coupon.id = change.owner_key
+        CROSS JOIN LATERAL {MADE} AS redemption
     WHERE change.object = 'redemption' AND change.kind = 'created'"""
 """Redemptions that are counted by their changes."""
 COUNTED: Final = f"""({STORED}

@@ -76,7 +76,8 @@ class RecordedDocument(Recorded):
     `follow` must not look at derived ones, and no other trigger may write to those that are recorded.
     `is_appended` is for what is mostly made one by one, or changed with few others: whatever a statement
     makes or changes of it is appended to the recent changes, as the change of one row is of all models
-    (core/journal/settling.py).
+    (core/journal/settling.py). `is_copied_later` is for what is appended, and hardly ever changed once it is
+    made: the change that made it gets its copy later (core/journal/copying.py).
     `permissions` are what staff need to see its changes and to take them back, in place of those of its
     model. `said` puts a change into words, in place of its columns; it returns an empty text for a change
     without words of its own. `refusals` are reasons not to take back what made or changed it, with conditions
@@ -91,6 +92,7 @@ class RecordedDocument(Recorded):
     outcomes: tuple[str, ...] = ()
     ignores_derived: bool = False
     is_appended: bool = False
+    is_copied_later: bool = False
     permissions: tuple[str, ...] = ()
     said: Callable[[Any], str] | None = None
     refusals: Mapping[str, str] = field(default_factory=dict)

@@ -8,9 +8,10 @@ from core.key_ranges import KeyRanges
 class Change(models.Model):
     """One change of a document, or of the members or items that one statement wrote for one owner.
 
-    Written by triggers only (core/journal/triggers.py) and never changed afterwards. docs/history.md
-    describes the columns. The table is partitioned, by `is_settled` and then by month, into recent changes
-    and those that lie in their months; ids are unique because one sequence gives them, not by an index.
+    Written by triggers only (core/journal/triggers.py) and never changed afterwards, except that what was
+    made may be copied into it later (core/journal/copying.py). docs/history.md describes the columns. The
+    table is partitioned, by `is_settled` and then by month, into recent changes and those that lie in their
+    months; ids are unique because one sequence gives them, not by an index.
     """
 
     # what pages that show changes add to them: see `add_sentences` and `add_undoable`

@@ -4,6 +4,7 @@ Only this erasure changes rows of the journal: that something was changed, when 
 say of the customer goes.
 """
 
+from core.journal.copying import made_by_any
 from core.journal.lookups import holds
 from core.journal.models import Change
 from core.json_types import JsonObject
@@ -167,13 +168,13 @@ def coupon_without_number(document: Sql, trace: CustomerTrace) -> Sql:
 
 def export(trace: CustomerTrace) -> JsonObject:
     """Tell what the journal says of the customer's own documents, and what the customer changed."""
-    columns = {
+    columns: dict[str, str | Sql] = {
         "at": "change.at",
         "kind": "change.kind",
         "object": "change.object",
         "id": "change.external_id",
         "before": "CASE WHEN change.object = 'segment-customer' THEN NULL ELSE change.before END",
-        "after": "change.after",
+        "after": made_by_any(),
         "actorType": "change.actor_type",
         "actorId": "change.actor_id",
     }

@@ -11,14 +11,15 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from core.journal.copying import made_by_any
 from core.journal.models import Change
 from core.journal.partitions import RECENT, SETTLED
-from core.sql.composition import Sql, identifier, integer, param, sql
+from core.sql.composition import Sql, identifier, identifiers, integer, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, try_lock
 
 SETTLED_AT_ONCE = 5_000
-COLUMNS = ", ".join(one.column for one in Change._meta.concrete_fields)
+COLUMNS = [one.column for one in Change._meta.concrete_fields]
 
 _before_settling: list[Callable[[Sql], object]] = []
 
@@ -63,11 +64,14 @@ def settle_changes(at: datetime) -> bool:
     execute(
         sql(
             "WITH moved AS (DELETE FROM {recent} WHERE id = ANY({ids}) RETURNING *)"
-            " INSERT INTO {settled} ({columns}) SELECT {columns} FROM moved ORDER BY id",
+            " INSERT INTO {settled} ({columns}) SELECT {values} FROM moved AS change ORDER BY id",
             recent=identifier(RECENT),
             settled=identifier(SETTLED),
             ids=settling,
-            columns=Sql(COLUMNS),
+            columns=identifiers(COLUMNS),
+            values=Sql.joined(
+                ", ", (made_by_any() if name == "after" else identifier(name) for name in COLUMNS)
+            ),
         )
     )
     return len(ids) == SETTLED_AT_ONCE

@@ -171,23 +171,42 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str], *, r
     """Return the statements of an event; `recent` is the table of recent changes, or takes its place."""
     shown = [column for column in known if column in recorded.columns]
     secret = [column for column in known if column in recorded.secret]
+    is_copied_later = recorded.is_copied_later and recent == RECENT
+    copied = copied_now(recorded, shown) if is_copied_later and event != "INSERT" else ""
     if event == "UPDATE":
-        return updated_documents(recorded, shown, secret, recent=recent)
+        return updated_documents(recorded, shown, secret, recent=recent) + copied
     is_new, pk = event == "INSERT", quoted(recorded.primary_key)
     hidden = names_where({name: f"it.{quoted(name)}::text <> ''" for name in secret})
-    row, columns = "to_jsonb(shown)", columns_of("it", shown)
+    row, source = "to_jsonb(shown)", f"AS it {with_columns(shown)}"
+    if is_new and is_copied_later:
+        row, source = "NULL::jsonb", "AS it"
     gone = any_of(is_gone(table, f"it.{name}") for name, table in parents(recorded, "CASCADE"))
     table = recent if is_new and recorded.is_appended else JOURNAL
     return f"""    INSERT INTO {table} ({COLUMNS})
     SELECT instant, {place(recorded, "created" if is_new else "deleted", f"it.{pk}")}, NULL, NULL, 1,
         {"NULL" if is_new else row}, {row if is_new else "NULL"}, {hidden}, {ACTOR},
         {"false" if is_new else gone}
-    FROM {"changed" if is_new else "before"} AS it CROSS JOIN LATERAL (SELECT {columns}) AS shown
+    FROM {"changed" if is_new else "before"} {source}
     {"" if is_new else f"ORDER BY it.{pk}"};
     GET DIAGNOSTICS rows_written = ROW_COUNT;
     IF rows_written = 0 THEN
         RETURN NULL;
     END IF;
+{copied}"""
+
+
+def with_columns(names: Iterable[str]) -> str:
+    """Return the join of `it` with the row `shown`, which has only these columns."""
+    return f"CROSS JOIN LATERAL (SELECT {columns_of('it', names)}) AS shown"
+
+
+def copied_now(recorded: RecordedDocument, shown: list[str]) -> str:
+    """Return the statement that copies rows into the changes that made them, where these have no copy yet."""
+    return f"""    UPDATE {RECENT} AS change SET after = to_jsonb(shown)
+    FROM before AS it {with_columns(shown)}
+    WHERE change.tenant_id = {recorded.tenant} AND change.object = '{recorded.object}'
+        AND change.key = it.{quoted(recorded.primary_key)}
+        AND change.kind = 'created' AND change.after IS NULL;
 """
 
 

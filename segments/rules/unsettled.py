@@ -4,6 +4,7 @@ So the background worker asks whether a LIVE rule reads it, not the request (cor
 then the change itself says that the customer is due.
 """
 
+from core.journal.declarations import recorded_as
 from core.journal.partitions import RECENT
 from core.journal.settling import before_settling
 from core.sql.composition import Sql, identifier, param, sql
@@ -22,7 +23,7 @@ def unsettled_customers(tenant: Sql, customer: Sql) -> Sql:
     """A SELECT of the changes of a customer that are still to be noted."""
     return sql(
         "SELECT FROM ({made}) AS made WHERE made.tenant_id = {tenant} AND made.customer_id = {customer}",
-        made=_made(_objects),
+        made=Sql.joined(" UNION ALL ", map(_made, _objects)),
         tenant=tenant,
         customer=customer,
     )
@@ -32,19 +33,25 @@ def _note(ids: Sql) -> None:
     for name in _objects:
         made = sql(
             "SELECT DISTINCT tenant_id, customer_id FROM ({made}) AS made WHERE id = ANY({ids})",
-            made=_made([name]),
+            made=_made(name),
             ids=ids,
         )
         execute(sql(note_customers(name, "{made}"), made=made))
 
 
-def _made(names: list[str]) -> Sql:
-    """A SELECT of the recent changes that made something of these names, and its customers."""
+def _made(name: str) -> Sql:
+    """A SELECT of the recent changes that made something of this name, and its customers.
+
+    A change without `after` says that the row is still as it was made (core/journal/copying.py).
+    """
     return sql(
-        "SELECT change.id, change.tenant_id, (change.after ->> 'customer_id')::bigint AS customer_id"
-        " FROM {recent} AS change WHERE change.object = ANY({names}) AND change.kind = 'created'",
+        "SELECT change.id, change.tenant_id,"
+        " coalesce((change.after ->> 'customer_id')::bigint, made.customer_id) AS customer_id"
+        " FROM {recent} AS change LEFT JOIN {table} AS made ON made.id = change.key AND change.after IS NULL"
+        " WHERE change.object = {name} AND change.kind = 'created'",
         recent=identifier(RECENT),
-        names=param(names, "text[]"),
+        table=identifier(recorded_as(name).table),
+        name=param(name),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.db import connection, models
 
-from core.journal.declarations import all_columns, reasons_of_unrecorded, recorded
+from core.journal.declarations import RecordedDocument, all_columns, reasons_of_unrecorded, recorded
 from core.journal.installation import install_triggers, is_migrated, remove_triggers
 from core.journal.models import Change
 from tests.factories.accounts import SiteFactory
@@ -48,6 +48,13 @@ def test_declared_columns_exist():
         for name in (*one.secret, *one.derived)
         if name not in all_columns(one.model)
     ] == []
+
+
+def test_only_what_comes_to_recent_changes_is_copied_later():
+    """What is written to its month at once would never be copied."""
+    later = [one for one in recorded() if isinstance(one, RecordedDocument) and one.is_copied_later]
+    assert [one.object for one in later if not one.is_appended] == []
+    assert [one.object for one in later] == ["redemption"]
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from core.journal.models import Change
 from coupons.models import Coupon
 from segments.models import CustomerAssignment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory
-from tests.factories.coupons import CouponFactory
+from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import SegmentFactory
 
 pytestmark = pytest.mark.django_db
@@ -95,3 +95,11 @@ def test_the_export_tells_what_the_journal_says(customer, now):
     assert created["after"]["last_name"] == SECRET
     assert (updated["before"]["last_name"], updated["after"]["last_name"]) == (SECRET, "Olsen")
     assert orjson.dumps(held)
+
+
+def test_the_export_tells_what_the_customer_redeemed_a_moment_ago(customer):
+    """Its change has no copy of the redemption yet."""
+    RedemptionFactory(coupon=CouponFactory(tenant=customer.tenant), order_code="A-1")
+    Change.objects.filter(object="redemption").update(actor_type="customer", actor_id=customer.external_id)
+    held = personal_data_of(tenant_id=customer.tenant_id, external_id=customer.external_id)
+    assert [one["after"]["order_code"] for one in held["changes"] if one["object"] == "redemption"] == ["A-1"]

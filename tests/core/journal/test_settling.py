@@ -1,5 +1,6 @@
 """Recent changes settle: they move into their months, and readers see each of them once."""
 
+import json
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -13,7 +14,7 @@ from accounts.operations.erasure import erase_customer
 from catalog.models import Category
 from core.background.worker import BackgroundWorker
 from core.journal import settling
-from core.journal.declarations import recorded
+from core.journal.declarations import recorded, recorded_as
 from core.journal.installation import install_after_migrate, install_triggers
 from core.journal.models import Change
 from core.journal.partitions import RECENT, make_partitions
@@ -21,6 +22,7 @@ from core.journal.settling import settle_all, settle_changes, unsettled_since
 from core.sql.locks import Lock, take_lock
 from core.tenancy.models import Tenant
 from core.tenancy.removal import delete_batch, remove_tenant_rows
+from coupons.models import Redemption
 from coupons.reports import Grouping, totals
 from tests.concurrency.threads import in_thread
 from tests.factories.accounts import CustomerFactory, TenantFactory
@@ -47,6 +49,20 @@ def redeemed(tenant: Tenant) -> int:
 
 def all_changes() -> list[dict[str, object]]:
     return list(Change.objects.order_by("id").values())
+
+
+def made(key: int) -> object:
+    """Return what the journal says of a redemption when it was made."""
+    return Change.objects.get(object="redemption", kind="created", key=key).after
+
+
+def columns_of(redemption: Redemption) -> dict[str, object]:
+    """Return the recorded columns of a redemption, as PostgreSQL writes them."""
+    names = recorded_as("redemption").columns
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_jsonb(it) FROM coupons_redemption AS it WHERE id = %s", [redemption.pk])
+        [row] = cursor.fetchone()
+    return {name: value for name, value in json.loads(row).items() if name in names}
 
 
 @pytest.mark.django_db
@@ -79,13 +95,69 @@ def test_what_one_request_writes_is_recent(site):
 @pytest.mark.django_db
 def test_a_change_settles_with_all_that_it_says(tenant):
     make_partitions(datetime.now(UTC))
-    RedemptionFactory(coupon=CouponFactory(tenant=tenant))
+    CategoryFactory(tenant=tenant)
     before = all_changes()
     assert any(is_recent for _, _, is_recent in places())
     assert settle_changes(AT) is False
     assert not any(is_recent for _, _, is_recent in places())
     assert all_changes() == before
     assert unsettled_since() is None
+
+
+@pytest.mark.django_db
+def test_a_redemption_is_copied_when_its_change_settles(tenant):
+    redemption = RedemptionFactory(coupon=CouponFactory(tenant=tenant))
+    assert made(redemption.pk) is None
+    settle_all()
+    assert made(redemption.pk) == columns_of(redemption)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", ["deleted", "without its customer", "updated"])
+def test_a_redemption_is_copied_before_it_is_changed(tenant, change):
+    """Then its row no longer says how it was made."""
+    customer, coupon = CustomerFactory(tenant=tenant), CouponFactory(tenant=tenant)
+    redemptions = RedemptionFactory.create_batch(
+        2, coupon=coupon, customer=customer, customer_number=customer.external_id
+    )
+    other = RedemptionFactory(coupon=CouponFactory(tenant=tenant))
+    expected = {redemption.pk: columns_of(redemption) for redemption in redemptions}
+    rows = Redemption.objects.filter(coupon=coupon)
+    {
+        "deleted": rows.delete,
+        "without its customer": customer.delete,
+        "updated": lambda: rows.update(discount_amount=1),
+    }[change]()
+    assert {key: made(key) for key in expected} == expected
+    assert made(other.pk) is None
+    settle_all()
+    assert {key: made(key) for key in expected} == expected
+    assert made(other.pk) == columns_of(other)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_deletes_a_redemption_waits_while_its_change_settles():
+    redemption = RedemptionFactory(coupon=CouponFactory(tenant=TenantFactory()))
+    expected = columns_of(redemption)
+    with transaction.atomic():
+        settle_changes(AT)
+        deleting = in_thread(lambda: Redemption.objects.all().delete())
+        wait_for_a_lock()
+    deleting.result(PATIENCE)
+    settle_all()
+    assert made(redemption.pk) == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_settles_leaves_the_change_to_what_deletes_its_redemption():
+    redemption = RedemptionFactory(coupon=CouponFactory(tenant=TenantFactory()))
+    expected = columns_of(redemption)
+    with transaction.atomic():
+        Redemption.objects.all().delete()
+        assert in_thread(lambda: settle_changes(AT)).result(PATIENCE) is False
+    settle_all()
+    assert unsettled_since() is None
+    assert made(redemption.pk) == expected
 
 
 @pytest.mark.django_db
@@ -183,10 +255,12 @@ def test_the_migration_keeps_all_changes_both_ways(tenant):
     editor = SimpleNamespace(connection=connection)
     RedemptionFactory(coupon=CouponFactory(tenant=tenant), redeemed_at=AT)
     assert any(is_recent for _, _, is_recent in places())
-    before, counted = all_changes(), redeemed(tenant)
+    written, counted = all_changes(), redeemed(tenant)
     migration.unite(None, editor)
     install_after_migrate(using=connection.alias)
-    assert all_changes() == before
+    before = all_changes()
+    assert [one | {"after": None} for one in before] == [one | {"after": None} for one in written]
+    assert all(one["after"] for one in before if one["kind"] == "created")
     CustomerFactory(tenant=tenant)
     for _ in range(2):  # as when it is killed before Django notes that it was applied
         migration.divide(None, editor)
