@@ -9,6 +9,7 @@ coupons have together is the sum of the rows of coupons; a background task write
 from datetime import datetime
 from typing import Final
 
+from core.journal.copying import row_made
 from core.journal.declarations import Statements, if_stored
 from core.journal.partitions import JOURNAL, RECENT
 from core.sql.composition import Sql, integer, sql
@@ -28,14 +29,10 @@ TERMS_OF_GONE: Final = f"""(SELECT (gone.before ->> 'terms_id')::bigint FROM {JO
             WHERE gone.tenant_id = change.tenant_id AND gone.object = 'coupon' AND gone.key = change.owner_key
                 AND gone.kind = 'deleted' ORDER BY gone.id DESC LIMIT 1)"""
 """The terms of a code that is no more: that its use was deleted before has been counted for them."""
-MADE: Final = """(
-            SELECT it.redeemed_at, it.discount_currency, it.discount_amount FROM coupons_redemption AS it
-            WHERE it.id = change.key AND change.after IS NULL
-            UNION ALL SELECT (change.after ->> 'redeemed_at')::timestamptz,
-                change.after ->> 'discount_currency', (change.after ->> 'discount_amount')::numeric
-            WHERE change.after IS NOT NULL
-        )"""
-"""The redemption that a change has made, as it was then (core/journal/copying.py)."""
+REDEMPTION_MADE: Final = row_made(
+    "coupons_redemption",
+    {"redeemed_at": "timestamptz", "discount_currency": "text", "discount_amount": "numeric"},
+)
 RECENTLY: Final = f"""SELECT change.tenant_id,
         coalesce(
             coupon.terms_id,
@@ -45,7 +42,7 @@ RECENTLY: Final = f"""SELECT change.tenant_id,
         (redemption.redeemed_at AT TIME ZONE 'UTC')::date AS day, 'redeemed' AS kind,
         redemption.discount_currency AS currency, 1 AS number, redemption.discount_amount AS amount
     FROM {RECENT} AS change LEFT JOIN coupons_coupon AS coupon ON coupon.id = change.owner_key
-        CROSS JOIN LATERAL {MADE} AS redemption
+        CROSS JOIN LATERAL {REDEMPTION_MADE} AS redemption
     WHERE change.object = 'redemption' AND change.kind = 'created'"""
 """Redemptions that are counted by their changes."""
 COUNTED: Final = f"""({STORED}

@@ -28,6 +28,7 @@ from accounts.identity.scopes import (
     SEGMENT_READ,
     SITE_READ,
 )
+from core.journal.copying import after_of_any
 from core.journal.declarations import recorded
 from core.journal.lookups import holds
 from core.journal.undo.rules import undoable_condition
@@ -205,7 +206,9 @@ CHANGE = Representation(
         "count": Integer("change.count"),
         "members": Texts(MEMBERS),
         "before": ShownRow(shown_row("change.before")),
-        "after": ShownRow(shown_row("change.after")),
+        "after": ShownRow(
+            f"(SELECT {shown_row('made.after')} FROM (SELECT {after_of_any()} AS after) AS made)"
+        ),
         "secrets": Texts("change.hidden"),
         "undoable": Boolean(undoable_condition()),
     },

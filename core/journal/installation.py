@@ -12,6 +12,8 @@ from core.journal.partitions import SETTLED, make_partitions
 from core.journal.triggers import (
     MARKING,
     TRANSITIONS,
+    copying_name,
+    create_copying,
     create_function,
     create_triggers,
     function_name,
@@ -84,6 +86,11 @@ def _install(
                 continue
             cursor.execute(create_function(one, event, stored))
             cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
+            copying = create_copying(one, event, stored)
+            for statement in copying:
+                cursor.execute(statement)
+            if not copying and (one.table, copying_name(event)) in installed:
+                cursor.execute(f"DROP TRIGGER {copying_name(event)} ON {one.table}")
             if has_mark and not is_to_mark:
                 cursor.execute(f"DROP TRIGGER {MARKING} ON {one.table}")
             if known is None or has_mark or is_to_mark:
@@ -99,7 +106,7 @@ def digest_of(one: Recorded, event: str, stored: Mapping[str, Collection[str]]) 
 
     Triggers are part of it only where they name columns: to renew one waits for all who write to the table.
     """
-    statements = [create_function(one, event, stored)]
+    statements = [create_function(one, event, stored), *create_copying(one, event, stored)]
     if is_marked(one, event):
         statements += create_triggers(one, event, stored)
     return sha256("\n".join(statements).encode()).hexdigest()
@@ -109,5 +116,5 @@ def remove_triggers(declared: Iterable[Recorded]) -> None:
     """Take all triggers and their functions away."""
     with connection.cursor() as cursor:
         for one in declared:
-            for event in TRANSITIONS:
+            for event in (*TRANSITIONS, "copy"):
                 cursor.execute(f"DROP FUNCTION IF EXISTS {function_name(one.table, event)} CASCADE")

@@ -1,10 +1,10 @@
 """What the columns of the journal hold, and how a customer is erased and exported there.
 
-Only this erasure changes rows of the journal: that something was changed, when and by whom stays, what they
-say of the customer goes.
+Only this erasure changes what the journal says: that something was changed, when and by whom stays, what it
+says of the customer goes.
 """
 
-from core.journal.copying import made_by_any
+from core.journal.copying import after_of_any
 from core.journal.lookups import holds
 from core.journal.models import Change
 from core.json_types import JsonObject
@@ -168,13 +168,13 @@ def coupon_without_number(document: Sql, trace: CustomerTrace) -> Sql:
 
 def export(trace: CustomerTrace) -> JsonObject:
     """Tell what the journal says of the customer's own documents, and what the customer changed."""
-    columns: dict[str, str | Sql] = {
+    columns = {
         "at": "change.at",
         "kind": "change.kind",
         "object": "change.object",
         "id": "change.external_id",
         "before": "CASE WHEN change.object = 'segment-customer' THEN NULL ELSE change.before END",
-        "after": made_by_any(),
+        "after": after_of_any(),
         "actorType": "change.actor_type",
         "actorId": "change.actor_id",
     }

@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from core.journal.copying import made_by_any
+from core.journal.copying import after_of_any
 from core.journal.models import Change
 from core.journal.partitions import RECENT, SETTLED
 from core.sql.composition import Sql, identifier, identifiers, integer, param, sql
@@ -70,7 +70,7 @@ def settle_changes(at: datetime) -> bool:
             ids=settling,
             columns=identifiers(COLUMNS),
             values=Sql.joined(
-                ", ", (made_by_any() if name == "after" else identifier(name) for name in COLUMNS)
+                ", ", (Sql(after_of_any()) if name == "after" else identifier(name) for name in COLUMNS)
             ),
         )
     )

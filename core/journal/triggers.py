@@ -79,6 +79,20 @@ BEGIN
 {body}    RETURN NULL;
 END
 $$"""
+# Planned anew each time: recent changes are none in one minute and a hundred thousand in the next.
+COPY = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM before) THEN
+        EXECUTE $statement$
+            UPDATE {recent} AS change SET after = to_jsonb(shown)
+            FROM before AS it {row}
+            WHERE change.tenant_id = {tenant} AND change.object = '{object}' AND change.key = it.{key}
+                AND change.kind = 'created' AND change.after IS NULL
+        $statement$;
+    END IF;
+    RETURN NULL;
+END
+$$"""
 
 
 def function_name(table: str, event: str) -> str:
@@ -87,6 +101,10 @@ def function_name(table: str, event: str) -> str:
 
 def trigger_name(event: str) -> str:
     return f"journal_{event.lower()}"
+
+
+def copying_name(event: str) -> str:
+    return f"journal_copy_{event.lower()}"
 
 
 def create_function(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> str:
@@ -171,14 +189,12 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str], *, r
     """Return the statements of an event; `recent` is the table of recent changes, or takes its place."""
     shown = [column for column in known if column in recorded.columns]
     secret = [column for column in known if column in recorded.secret]
-    is_copied_later = recorded.is_copied_later and recent == RECENT
-    copied = copied_now(recorded, shown) if is_copied_later and event != "INSERT" else ""
     if event == "UPDATE":
-        return updated_documents(recorded, shown, secret, recent=recent) + copied
+        return updated_documents(recorded, shown, secret, recent=recent)
     is_new, pk = event == "INSERT", quoted(recorded.primary_key)
     hidden = names_where({name: f"it.{quoted(name)}::text <> ''" for name in secret})
     row, source = "to_jsonb(shown)", f"AS it {with_columns(shown)}"
-    if is_new and is_copied_later:
+    if is_new and recorded.is_copied_later and recent == RECENT:
         row, source = "NULL::jsonb", "AS it"
     gone = any_of(is_gone(table, f"it.{name}") for name, table in parents(recorded, "CASCADE"))
     table = recent if is_new and recorded.is_appended else JOURNAL
@@ -192,22 +208,12 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str], *, r
     IF rows_written = 0 THEN
         RETURN NULL;
     END IF;
-{copied}"""
+"""
 
 
 def with_columns(names: Iterable[str]) -> str:
     """Return the join of `it` with the row `shown`, which has only these columns."""
     return f"CROSS JOIN LATERAL (SELECT {columns_of('it', names)}) AS shown"
-
-
-def copied_now(recorded: RecordedDocument, shown: list[str]) -> str:
-    """Return the statement that copies rows into the changes that made them, where these have no copy yet."""
-    return f"""    UPDATE {RECENT} AS change SET after = to_jsonb(shown)
-    FROM before AS it {with_columns(shown)}
-    WHERE change.tenant_id = {recorded.tenant} AND change.object = '{recorded.object}'
-        AND change.key = it.{quoted(recorded.primary_key)}
-        AND change.kind = 'created' AND change.after IS NULL;
-"""
 
 
 def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list[str], *, recent: str) -> str:
@@ -286,6 +292,34 @@ def differ(one: str, other: str, columns: Iterable[str]) -> str:
     """Return the condition that two rows differ in one of the columns."""
     columns = list(columns)
     return f"({columns_of(one, columns)}) IS DISTINCT FROM ({columns_of(other, columns)})"
+
+
+# What is copied later (core/journal/copying.py)
+
+
+def create_copying(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the statements that make the trigger, and its function, that copies rows before this event.
+
+    Its name is its own: a former release that comes back renews the functions it knows, and leaves this one.
+    """
+    is_copied = isinstance(recorded, RecordedDocument) and recorded.is_copied_later and RECENT in stored
+    if not is_copied or event == "INSERT":
+        return []
+    assert isinstance(recorded, RecordedDocument)
+    function = function_name(recorded.table, "copy")
+    shown = [column for column in known_columns(recorded, stored) if column in recorded.columns]
+    return [
+        COPY.format(
+            name=function,
+            recent=RECENT,
+            row=with_columns(shown),
+            tenant=recorded.tenant,
+            object=recorded.object,
+            key=quoted(recorded.primary_key),
+        ),
+        f"CREATE OR REPLACE TRIGGER {copying_name(event)} AFTER {event} ON {identifier(recorded.table).sql}"
+        f" REFERENCING {TRANSITIONS[event]} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+    ]
 
 
 # Assignments

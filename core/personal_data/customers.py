@@ -103,15 +103,13 @@ class Exporter:
     export: Callable[[CustomerTrace], JsonObject]
 
 
-def exported(
-    columns: Mapping[str, str | Sql], source: Sql, *, documents: Sequence[str] = ()
-) -> list[JsonObject]:
+def exported(columns: Mapping[str, str], source: Sql, *, documents: Sequence[str] = ()) -> list[JsonObject]:
     """Return the rows of a FROM, with all that follows it, as JSON objects.
 
     `columns` maps the names of their members to expressions; `documents` are those that are JSON.
     """
     rows = []
-    chosen = Sql.joined(", ", (one if isinstance(one, Sql) else Sql(one) for one in columns.values()))
+    chosen = Sql(", ".join(columns.values()))
     for row in fetch_rows(sql("SELECT {columns} {source}", columns=chosen, source=source)):
         values = dict(zip(columns, row, strict=True))
         for name in documents:

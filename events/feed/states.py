@@ -6,7 +6,7 @@ change of the row replaced or, without a next change, in the table.
 
 import orjson
 
-from core.journal.copying import made
+from core.journal.copying import after_of
 from core.journal.declarations import RecordedAssignments, RecordedDocument
 from core.journal.lookups import holds
 from core.journal.past import ENTRIES, plain_row
@@ -23,7 +23,7 @@ def document_after(declared: RecordedDocument, alias: str) -> Sql:
     """A join: the document as the change left it; a deleted one as it was before."""
     return sql(
         " CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, CASE change.kind"
-        " WHEN 'created' THEN {made} WHEN 'deleted' THEN change.before ELSE"
+        " WHEN 'created' THEN {after} WHEN 'deleted' THEN change.before ELSE"
         " coalesce((SELECT to_jsonb(present) FROM {table} AS present"
         " WHERE present.tenant_id = change.tenant_id AND present.id = change.key), '{{}}')"
         # the earliest change comes last, and of members of the same name the last one is kept
@@ -33,7 +33,7 @@ def document_after(declared: RecordedDocument, alias: str) -> Sql:
         " || change.after END"
         " || jsonb_build_object('id', change.key, 'tenant_id', change.tenant_id)) AS {alias}",
         table=identifier(declared.table),
-        made=made(declared),
+        after=Sql(after_of(declared)),
         later=Sql(LATER),
         alias=identifier(alias),
     )

@@ -4,6 +4,7 @@ So the background worker asks whether a LIVE rule reads it, not the request (cor
 then the change itself says that the customer is due.
 """
 
+from core.journal.copying import row_made
 from core.journal.declarations import recorded_as
 from core.journal.partitions import RECENT
 from core.journal.settling import before_settling
@@ -40,17 +41,13 @@ def _note(ids: Sql) -> None:
 
 
 def _made(name: str) -> Sql:
-    """A SELECT of the recent changes that made something of this name, and its customers.
-
-    A change without `after` says that the row is still as it was made (core/journal/copying.py).
-    """
+    """A SELECT of the recent changes that made something of this name, and its customers."""
     return sql(
-        "SELECT change.id, change.tenant_id,"
-        " coalesce((change.after ->> 'customer_id')::bigint, made.customer_id) AS customer_id"
-        " FROM {recent} AS change LEFT JOIN {table} AS made ON made.id = change.key AND change.after IS NULL"
+        "SELECT change.id, change.tenant_id, made.customer_id"
+        " FROM {recent} AS change CROSS JOIN LATERAL {row_made} AS made"
         " WHERE change.object = {name} AND change.kind = 'created'",
         recent=identifier(RECENT),
-        table=identifier(recorded_as(name).table),
+        row_made=Sql(row_made(recorded_as(name).table, {"customer_id": "bigint"})),
         name=param(name),
     )
 

@@ -24,7 +24,7 @@ from catalog.representations import (
 from catalog.revisions import OF_CATEGORIES, OF_PLACEMENTS, OF_PRODUCTS, OF_REFERENCES
 from core.journal.declarations import all_columns, recorded
 from core.journal.installation import STORED, digest_of
-from core.journal.triggers import MARKING, is_marked, trigger_name
+from core.journal.triggers import MARKING, copying_name, create_copying, is_marked, trigger_name
 from core.representation.fields import Languages, Localized
 from core.representation.representations import Representation
 from segments.category_trees import CATEGORY_NODE
@@ -53,6 +53,11 @@ def test_the_triggers_are_as_declared(db):
         for one in recorded()
         for event in one.events
         for name in (trigger_name(event), *([MARKING] if is_marked(one, event) else []))
+    } | {
+        (one.table, copying_name(event)): None
+        for one in recorded()
+        for event in one.events
+        if create_copying(one, event, stored)
     }
 
 

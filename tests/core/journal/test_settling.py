@@ -1,6 +1,7 @@
 """Recent changes settle: they move into their months, and readers see each of them once."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -15,10 +16,11 @@ from catalog.models import Category
 from core.background.worker import BackgroundWorker
 from core.journal import settling
 from core.journal.declarations import recorded, recorded_as
-from core.journal.installation import install_after_migrate, install_triggers
+from core.journal.installation import STORED, install_after_migrate, install_triggers
 from core.journal.models import Change
 from core.journal.partitions import RECENT, make_partitions
 from core.journal.settling import settle_all, settle_changes, unsettled_since
+from core.journal.triggers import create_function
 from core.sql.locks import Lock, take_lock
 from core.tenancy.models import Tenant
 from core.tenancy.removal import delete_batch, remove_tenant_rows
@@ -133,6 +135,27 @@ def test_a_redemption_is_copied_before_it_is_changed(tenant, change):
     settle_all()
     assert {key: made(key) for key in expected} == expected
     assert made(other.pk) == columns_of(other)
+
+
+@pytest.mark.django_db
+def test_redemptions_are_copied_after_a_former_release_came_back(tenant):
+    """Its `migrate` renews the functions that it knows, while changes without a copy are recent."""
+    [before, deleted] = RedemptionFactory.create_batch(2, coupon=CouponFactory(tenant=tenant))
+    key, expected = deleted.pk, columns_of(deleted)
+    formerly = replace(recorded_as("redemption"), is_copied_later=False)
+    with connection.cursor() as cursor:
+        cursor.execute(STORED)
+        stored = dict(cursor.fetchall())
+        for event in formerly.events:
+            cursor.execute(create_function(formerly, event, stored))
+    after = RedemptionFactory(coupon=before.coupon)
+    assert made(after.pk) == columns_of(after)
+    deleted.delete()
+    assert (made(before.pk), made(key)) == (None, expected)
+    install_triggers([formerly])
+    after.delete()
+    settle_all()
+    assert (made(before.pk), made(key)) == (columns_of(before), expected)
 
 
 @pytest.mark.django_db(transaction=True)

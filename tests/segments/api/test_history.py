@@ -13,10 +13,11 @@ from accounts.identity.scopes import (
 from accounts.models import Customer
 from core.actors import Actor, ActorType, acting_as
 from core.journal.models import Change
+from core.journal.settling import settle_all
 from segments.changes import OF_RULES
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
-from tests.factories.coupons import CouponFactory
+from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 from tests.segments.rules.settling import make_rule
 
@@ -57,6 +58,16 @@ def test_a_segment_tells_its_changes_and_those_of_its_members(reader, tenant, go
     assert renamed["source"] == {"type": "admin", "id": "r1"}
     assert answer.json()[2]["after"]["siteCode"] == "main"
     assert answer.json()[2]["after"]["metadata.createdAt"] == "2026-03-04T09:30:15.250Z"
+
+
+def test_what_was_redeemed_a_moment_ago_is_shown_as_later(service_api, tenant):
+    """Its change is copied when it settles; clients don't notice."""
+    api = service_api(SEGMENT_READ, COUPON_READ)
+    RedemptionFactory(coupon=CouponFactory(tenant=tenant), order_code="A-1")
+    answer = api.get(CHANGES, objectType="redemption")
+    assert answer.json()[0]["after"]["orderCode"] == "A-1"
+    settle_all()
+    assert api.get(CHANGES, objectType="redemption").json() == answer.json()
 
 
 def test_a_member_has_a_history_of_their_own(reader, tenant, gold):
