@@ -206,8 +206,8 @@ CHANGE = Representation(
         "count": Integer("change.count"),
         "members": Texts(MEMBERS),
         "before": ShownRow(shown_row("change.before")),
-        "after": ShownRow(
-            f"(SELECT {shown_row('made.after')} FROM (SELECT {after_of_any()} AS after) AS made)"
+        "after": ShownRow(  # OFFSET, or the planner would write the inner expression three times
+            f"(SELECT {shown_row('made.after')} FROM (SELECT {after_of_any()} AS after OFFSET 0) AS made)"
         ),
         "secrets": Texts("change.hidden"),
         "undoable": Boolean(undoable_condition()),

@@ -1,9 +1,9 @@
 """What was made, while the change that says so has no copy of it (`RecordedDocument.is_copied_later`).
 
-To copy what was made takes a third of what the journal costs a redemption. So its change has no `after` at
-first, and in every snapshot that means: the row is there, as it was made. Whatever changes or deletes the row
-copies it before, in the same statement (core/journal/triggers.py); otherwise it is copied when the change
-settles. Who reads `after` of changes that may be recent takes it from here.
+To copy what was made took more than a third of what the journal cost a redemption. So its change has no
+`after` at first, and in every snapshot that means: the row is there, as it was made. Whatever changes or
+deletes the row copies it before, in the same statement (core/journal/triggers.py); otherwise it is copied
+when the change settles. Who reads `after` of changes that may be recent takes it from here.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from core.sql.composition import identifier, identifiers
 
 
 def after_of(declared: RecordedDocument) -> str:
-    """An expression of SQL, of type `jsonb`: `after` of the row `change`, which is of this document."""
+    """An expression of SQL, of type `jsonb`: `after` of a row `change` that is about such a document."""
     if not declared.is_copied_later:
         return "change.after"
     columns, table = identifiers(declared.columns).sql, identifier(declared.table).sql

@@ -187,7 +187,7 @@ def known_columns(recorded: Recorded, stored: Mapping[str, Collection[str]]) -> 
 
 def document_body(recorded: RecordedDocument, event: str, known: list[str], *, recent: str) -> str:
     """Return the statements of an event; `recent` is the table of recent changes, or takes its place."""
-    shown = [column for column in known if column in recorded.columns]
+    shown = shown_columns(recorded, known)
     secret = [column for column in known if column in recorded.secret]
     if event == "UPDATE":
         return updated_documents(recorded, shown, secret, recent=recent)
@@ -209,6 +209,11 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str], *, r
         RETURN NULL;
     END IF;
 """
+
+
+def shown_columns(recorded: Recorded, known: list[str]) -> list[str]:
+    """Return those of the known columns whose values the journal records."""
+    return [column for column in known if column in recorded.columns]
 
 
 def with_columns(names: Iterable[str]) -> str:
@@ -302,12 +307,12 @@ def create_copying(recorded: Recorded, event: str, stored: Mapping[str, Collecti
 
     Its name is its own: a former release that comes back renews the functions it knows, and leaves this one.
     """
-    is_copied = isinstance(recorded, RecordedDocument) and recorded.is_copied_later and RECENT in stored
-    if not is_copied or event == "INSERT":
+    if event == "INSERT" or RECENT not in stored:
         return []
-    assert isinstance(recorded, RecordedDocument)
+    if not (isinstance(recorded, RecordedDocument) and recorded.is_copied_later):
+        return []
     function = function_name(recorded.table, "copy")
-    shown = [column for column in known_columns(recorded, stored) if column in recorded.columns]
+    shown = shown_columns(recorded, known_columns(recorded, stored))
     return [
         COPY.format(
             name=function,
